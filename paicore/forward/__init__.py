@@ -1,0 +1,20 @@
+"""Networks as functions: private copies, batch-norm modes, path linearisation.
+
+Everything that scores a network or computes its kernel works on a private copy made
+here, so the caller's network cannot change, whatever happens on the way.
+"""
+
+from paicore.forward.batch_norm import MODES, FrozenBatchNorm, has_batch_norm
+from paicore.forward.linearise import linearised
+from paicore.forward.private import logits, private_copy
+from paicore.forward.weights import prunable
+
+__all__ = [
+    "MODES",
+    "FrozenBatchNorm",
+    "has_batch_norm",
+    "linearised",
+    "logits",
+    "private_copy",
+    "prunable",
+]

@@ -1,0 +1,117 @@
+"""Private copies: the one door through which scores and kernels see a network."""
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from paicore.forward.batch_norm import set_mode
+from paicore.forward.weights import check_finite, prunable
+
+
+def private_copy(
+    net: nn.Module,
+    *,
+    masks: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype | None = torch.float64,
+    batch_norm: str | None = None,
+    stats_from: Tensor | None = None,
+) -> nn.Module:
+    """Return an independent copy of a network, masked, in a dtype and a norm mode.
+
+    Conventions: the caller's parameters, buffers, mode, gradients and hooks cannot
+    change through the copy, also when what follows raises. Dropout is off. Gradients
+    of the copy start empty and every parameter of it requires one. Masks that do not
+    fit, weights that are not finite and a missing mode raise ValueError.
+
+    Args:
+        net: Module mapping (n, *in_shape) to (n, k).
+        masks: name -> bool tensor; pruned weights are zero in the copy.
+        dtype: Floating dtype of the copy; None keeps the network's own.
+        batch_norm: "train", "frozen" or "eval"; required if there is batch norm.
+        stats_from: Inputs whose statistics "frozen" uses.
+
+    Returns:
+        The copy, on the network's device.
+
+    Raises:
+        TypeError: the network cannot be copied.
+
+    Cost: memory of one copy of the network.
+    """
+    check_finite(prunable(net))
+    if masks is not None:
+        check_masks(net, masks)
+    try:
+        twin = copy.deepcopy(net)
+    except RuntimeError as error:
+        raise TypeError(f"net: cannot be copied ({error})") from error
+    if dtype is not None:
+        twin.to(dtype)
+    for parameter in twin.parameters():
+        parameter.grad = None
+        parameter.requires_grad_(parameter.is_floating_point())
+    if masks is not None:
+        with torch.no_grad():
+            for name, weight in prunable(twin).items():
+                # where, not a product: rubbish in a pruned weight must not survive
+                weight.copy_(torch.where(masks[name].to(weight.device), weight, 0))
+    stats = None if stats_from is None else like(stats_from, twin)
+    set_mode(twin, batch_norm, stats)
+    return twin
+
+
+def like(x: Tensor, net: nn.Module) -> Tensor:
+    """Move inputs to the dtype and device of a network's parameters."""
+    first = next(net.parameters())
+    return x.to(device=first.device, dtype=first.dtype)
+
+
+def check_masks(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
+    """Refuse masks whose names, shapes or dtypes are not those of the network.
+
+    Args:
+        net: Any module.
+        masks: name -> bool tensor.
+
+    Raises:
+        TypeError: `masks` is no mapping.
+        ValueError: a name, a shape or a dtype does not fit.
+    """
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"masks: expected a mapping, got {type(masks).__name__}")
+    weights = prunable(net)
+    if set(masks) != set(weights):
+        missing = sorted(set(weights) - set(masks))[:3]
+        extra = sorted(set(masks) - set(weights))[:3]
+        raise ValueError(f"masks: expected the names of the network's prunable "
+                         f"weights; missing {missing}, unknown {extra}")  # fmt: skip
+    for name, mask in masks.items():
+        if mask.dtype != torch.bool or mask.shape != weights[name].shape:
+            raise ValueError(
+                f"masks: expected bool {tuple(weights[name].shape)} for {name!r}, "
+                f"got {mask.dtype} {tuple(mask.shape)}"
+            )
+
+
+def logits(net: nn.Module, x: Tensor) -> Tensor:
+    """Run a private copy and check that it gives finite (n, k) logits.
+
+    Args:
+        net: Private copy.
+        x: Inputs (n, *in_shape), of the dtype and device of the copy.
+
+    Returns:
+        Tensor (n, k).
+
+    Raises:
+        ValueError: the output has another shape, or is not finite.
+    """
+    out = net(x)
+    if not isinstance(out, Tensor) or out.dim() != 2 or len(out) != len(x):
+        got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ValueError(f"net: expected logits ({len(x)}, k), got {got}")
+    if not torch.isfinite(out).all():
+        raise ValueError("net: the logits hold NaN or infinity")
+    return out

@@ -1,0 +1,53 @@
+"""Which tensors of a network can be pruned."""
+
+import torch
+from torch import nn
+
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def prunable(net: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the prunable weights of a network by name.
+
+    Conventions: the weights of every Linear and Conv layer, in the order of the
+    modules, named as in ``net.named_parameters()``. Biases and normalisation are
+    never pruned or counted. A weight shared by several layers appears once.
+
+    Args:
+        net: Any module.
+
+    Returns:
+        dict name -> parameter.
+
+    Raises:
+        TypeError: `net` is no module.
+        ValueError: a layer's weight is no parameter (pruned or re-parametrised by
+            ``torch.nn.utils``), is not created yet, or there is no such layer.
+    """
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"net: expected a torch.nn.Module, got {type(net).__name__}")
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    found: dict[str, nn.Parameter] = {}
+    for path, module in net.named_modules():
+        if not isinstance(module, LAYERS):
+            continue
+        weight = module.weight
+        if isinstance(weight, nn.parameter.UninitializedParameter):
+            raise ValueError(f"net: layer {path!r} has no weights yet; run it once")
+        if id(weight) not in names:
+            raise ValueError(
+                f"net: the weight of layer {path!r} is no parameter; remove its "
+                "re-parametrisation first (torch.nn.utils.prune.remove, "
+                "torch.nn.utils.parametrize.remove_parametrizations)"
+            )
+        found[names[id(weight)]] = weight
+    if not found:
+        raise ValueError("net: expected at least one Linear or Conv layer, got none")
+    return found
+
+
+def check_finite(weights: dict[str, torch.Tensor]) -> None:
+    """Refuse weights that are not finite, by name."""
+    for name, weight in weights.items():
+        if not torch.isfinite(weight).all():
+            raise ValueError(f"net: weight {name!r} holds NaN or infinity")
