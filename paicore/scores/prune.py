@@ -1,0 +1,246 @@
+"""`prune`: from a network and the name of a score to masks."""
+
+import contextlib
+import difflib
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from paicore.forward import prunable
+from paicore.forward.weights import check_finite
+from paicore.masks.container import Masks
+from paicore.masks.counts import count_rule as find_rule
+from paicore.masks.loop import check_scope, prune_loop, unflatten
+from paicore.masks.schedule import densities
+from paicore.scores.registry import SCORES
+from paicore.scores.score import Score
+
+LOOP = {
+    "rounds": 1, "schedule": "exponential", "scope": "global", "count_rule": "exact",
+}  # fmt: skip
+NOT_OPTIONS = {"net", "masks", "batch", "generator"}
+
+
+def prune(
+    net: nn.Module,
+    score: str | Score | Callable[..., dict],
+    *,
+    density: float,
+    batch: tuple[Tensor, Tensor | None] | None = None,
+    rounds: int | None = None,
+    schedule: str | Sequence[float] | None = None,
+    scope: str | None = None,
+    count_rule: str | None = None,
+    generator: torch.Generator | None = None,
+    keep_last_layer_dense: bool = False,
+    invert: bool = False,
+    progress: bool | None = None,
+    **options,
+) -> Masks:
+    """Choose which weights a network keeps. The network is left untouched.
+
+    Conventions: density is the fraction kept. With the default count rule exactly
+    floor(n * density + 0.5) weights are kept, ties go to the lower index, and a pruned
+    weight does not return unless the score revives. Every setting that is None is the
+    score's own default (`SCORES[name].defaults`). Bad arguments, scores that do not
+    fit and NaN raise TypeError or ValueError naming the argument.
+
+    Args:
+        net: Module mapping (n, *in_shape) to (n, k).
+        score: Name in SCORES, a Score, or a function
+            ``f(net, masks, batch, *, generator, **options)``.
+        density: Fraction to keep, in (0, 1].
+        batch: Pair (x, y) of all scoring samples; y may be None if the score needs no
+            labels; a data-free score uses only the shape of x.
+        rounds: Number of rounds.
+        schedule: "exponential", "linear", or the density after each round.
+        scope: "global", "layerwise", or a quota: "uniform", "uniform_plus", "er",
+            "erk".
+        count_rule: "exact" or a published rule, see `paicore.masks.COUNT_RULES`.
+        generator: CPU generator, for scores that draw.
+        keep_last_layer_dense: Leave the last layer whole and out of the count.
+        invert: Keep the lowest scores instead (a control).
+        progress: Whether to show a bar over rounds; None: at a terminal.
+        **options: Options of the score.
+
+    Returns:
+        Masks on the network's device.
+
+    Raises:
+        ValueError: `keep_last_layer_dense` leaves nothing to prune.
+
+    Cost: `rounds` scorings; memory of one float64 copy of the network.
+    """
+    chosen = _find(score)
+    given = {
+        "rounds": rounds, "schedule": schedule, "scope": scope, "count_rule": count_rule
+    }  # fmt: skip
+    loop = LOOP | {k: v for k, v in chosen.defaults.items() if k in LOOP}
+    loop |= {name: value for name, value in given.items() if value is not None}
+    options = _options(chosen, options)
+    weights = prunable(net)
+    check_finite(weights)
+    _check_inputs(chosen, density, batch, generator)
+    targets = densities(density, loop["rounds"], loop["schedule"])
+    names = list(weights)[:-1] if keep_last_layer_dense else list(weights)
+    if not names:
+        raise ValueError("keep_last_layer_dense: the network has one layer only")
+    scope, rule = check_scope(loop["scope"]), find_rule(loop["count_rule"])
+    masks = Masks.dense(net)
+    device = next(iter(weights.values())).device
+    with _deterministic(device):
+        engine = _engine(chosen, net, masks, batch, names, generator, options)
+        found = prune_loop(
+            {name: weights[name].shape for name in names},
+            _Inverted(engine) if invert else engine,
+            targets,
+            scope=scope,
+            rule=rule,
+            revives=chosen.revives,
+            device=device,
+            progress=progress,
+        )
+    return Masks({name: found.get(name, masks[name]) for name in weights})
+
+
+def _find(score) -> Score:
+    """Return the Score that a name, a Score or a function stands for."""
+    if isinstance(score, Score):
+        return score
+    if callable(score):
+        return Score(function=score)
+    if not isinstance(score, str):
+        raise TypeError(f"score: expected a name, a Score or a function, got {score!r}")
+    if score not in SCORES:
+        close = difflib.get_close_matches(score, SCORES, n=3)
+        raise ValueError(
+            f"score: expected one of {sorted(SCORES)}, got {score!r}"
+            + (f"; did you mean {' or '.join(close)}?" if close else "")
+        )
+    return SCORES[score]
+
+
+def _options(score: Score, options: dict) -> dict:
+    """Merge defaults and options; refuse names that the function does not take."""
+    signature = inspect.signature(score.function).parameters
+    takes = [name for name in signature if name not in NOT_OPTIONS]
+    anything = any(p.kind is p.VAR_KEYWORD for p in signature.values())
+    unknown = [] if anything else sorted(set(options) - set(takes))
+    if unknown:
+        raise TypeError(f"options: {score.function.__name__} takes {takes}, "
+                        f"got {unknown}")  # fmt: skip
+    own = {name: v for name, v in score.defaults.items() if name not in LOOP}
+    return own | options
+
+
+def _check_inputs(score: Score, density, batch, generator) -> None:
+    """Refuse a density, a batch or a generator that the score cannot use."""
+    name = score.function.__name__
+    if isinstance(density, bool) or not isinstance(density, (int, float)):
+        raise TypeError(f"density: expected a number in (0, 1], got {density!r}")
+    if not 0 < density <= 1 or math.isnan(density):
+        raise ValueError(f"density: expected a number in (0, 1], got {density}")
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
+    if generator is not None and generator.device.type != "cpu":
+        raise ValueError("generator: expected one on the CPU, so that masks are the "
+                         f"same on every device, got {generator.device}")  # fmt: skip
+    if "generator" in score.needs and generator is None:
+        raise ValueError(f"generator: {name} draws random numbers, got None; pass "
+                         "paicore.seeds.generator(seed)")  # fmt: skip
+    if batch is not None:
+        _check_batch(batch)
+    needed = score.needs & {"shape", "inputs", "labels"}
+    if needed and batch is None:
+        raise ValueError(f"batch: {name} needs {sorted(needed)}, got None")
+    if "labels" in score.needs and batch[1] is None:
+        raise ValueError(f"batch: {name} needs labels, got (x, None)")
+
+
+def _check_batch(batch) -> None:
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise TypeError("batch: expected a pair (x, y), y may be None, "
+                        f"got {type(batch).__name__}")  # fmt: skip
+    x, y = batch
+    if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 2:
+        got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
+        raise TypeError(f"batch: expected float inputs (n, *in_shape), got {got}")
+    if len(x) == 0 or not torch.isfinite(x).all():
+        raise ValueError("batch: expected finite inputs, at least one, got "
+                         f"{len(x)} samples or NaN/infinity")  # fmt: skip
+    if y is None:
+        return
+    if not isinstance(y, Tensor) or y.dtype != torch.int64 or y.shape != x.shape[:1]:
+        got = f"{y.dtype} {tuple(y.shape)}" if isinstance(y, Tensor) else type(y)
+        raise TypeError(f"batch: expected int64 labels ({len(x)},), got {got}")
+
+
+def _engine(score, net, masks, batch, names, generator, options):
+    if score.engine is not None:
+        return score.engine(net, masks, batch, names=names, **options)
+    return _FunctionEngine(score, net, masks, batch, names, generator, options)
+
+
+class _FunctionEngine:
+    """Any pure score as the loop wants it."""
+
+    def __init__(self, score, net, masks, batch, names, generator, options) -> None:
+        self.score, self.net, self.batch = score, net, batch
+        self.masks, self.names = masks, names
+        self.generator, self.options = generator, options
+        self.shapes = {name: masks[name].shape for name in names}
+
+    def scores(self, alive: Tensor) -> Tensor:
+        found = self.score.function(
+            self.net, self.masks, self.batch, generator=self.generator, **self.options
+        )
+        values = self._flat(found)
+        return values if len(values) == len(alive) else values[alive]
+
+    def keep(self, kept: Tensor, dropped: Tensor) -> None:
+        fresh = unflatten(kept, self.shapes)
+        self.masks = Masks({n: fresh.get(n, mask) for n, mask in self.masks.items()})
+
+    def _flat(self, found) -> Tensor:
+        """Check what a score returned and put it in one line."""
+        who = getattr(self.score.function, "__name__", "score")
+        if not isinstance(found, dict) or not set(self.names) <= set(found):
+            raise ValueError(f"score: {who} did not return a dict with every weight")
+        for name in self.names:
+            value, shape = found[name], self.shapes[name]
+            if not isinstance(value, Tensor) or value.shape != shape:
+                got = getattr(value, "shape", type(value).__name__)
+                raise ValueError(f"score: {who} returned {got} for {name!r} of shape "
+                                 f"{tuple(shape)}")  # fmt: skip
+            if torch.isnan(value).any():
+                raise ValueError(f"score: {who} returned NaN for {name!r}")
+        device = next(iter(self.masks.values())).device
+        return torch.cat([found[n].detach().flatten().to(device) for n in self.names])
+
+
+class _Inverted:
+    """An engine with the order of its scores turned round."""
+
+    def __init__(self, engine) -> None:
+        self.engine, self.keep = engine, engine.keep
+
+    def scores(self, alive: Tensor) -> Tensor:
+        return -self.engine.scores(alive)
+
+
+@contextlib.contextmanager
+def _deterministic(device: torch.device) -> Iterator[None]:
+    """Deterministic algorithms while scoring on a GPU; the flags are put back."""
+    if device.type != "cuda":
+        yield
+        return
+    was = torch.are_deterministic_algorithms_enabled()
+    warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(was, warn_only=warn)

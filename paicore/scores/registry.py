@@ -1,0 +1,39 @@
+"""The registry: every score by name."""
+
+from paicore.scores.baselines import magnitude, random
+from paicore.scores.grasp import grasp
+from paicore.scores.score import Score
+from paicore.scores.snip import force, snip
+from paicore.scores.synflow import SynflowEngine, synflow
+
+_DATA = frozenset({"inputs", "labels"})
+
+SCORES: dict[str, Score] = {
+    "random": Score(random, "control", frozenset({"generator"})),
+    "magnitude": Score(magnitude, "Han et al. 2015"),
+    "erk": Score(
+        random,
+        "Mocanu et al. 2018; Evci et al. 2020",
+        frozenset({"generator"}),
+        {"scope": "erk"},
+    ),
+    "snip": Score(snip, "Lee et al. 2019", _DATA),
+    "iterative_snip": Score(
+        snip, "de Jorge et al. 2021", _DATA, {"rounds": 100, "schedule": "exponential"}
+    ),
+    "force": Score(
+        force,
+        "de Jorge et al. 2021",
+        _DATA,
+        {"rounds": 60, "schedule": "exponential"},
+        revives=True,
+    ),
+    "grasp": Score(grasp, "Wang et al. 2020", _DATA),
+    "synflow": Score(
+        synflow,
+        "Tanaka et al. 2020",
+        frozenset({"shape"}),
+        {"rounds": 100, "schedule": "exponential"},
+        engine=SynflowEngine,
+    ),
+}
