@@ -1,0 +1,207 @@
+"""The training loop: one masked network, one data set, one recipe."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm import tqdm
+
+from paicore.data import Dataset, normalise
+from paicore.train.batches import batches
+from paicore.train.context import autocast, evaluating, placement, training
+from paicore.train.divergence import Diverged, check_finite, read_losses
+from paicore.train.evaluation import evaluate
+from paicore.train.masking import check_masks, projection
+from paicore.train.recipe import Recipe
+from paicore.train.schedules import learning_rates
+
+CHECK_EVERY = 100  # steps between two looks at the loss of a run on a GPU
+
+
+def fit(
+    net: nn.Module,
+    ds: Dataset,
+    recipe: Recipe,
+    *,
+    masks: Mapping[str, torch.Tensor] | None = None,
+    generator: torch.Generator,
+    device: torch.device | str | None = None,
+    progress: bool | None = None,
+) -> list[dict]:
+    """Train a network in place, with cross-entropy.
+
+    Conventions: pruned weights are exactly zero before the first and after every step.
+    The data go to the device once, as uint8. The network is moved to the device and
+    cast to the recipe's precision, and stays so; on a GPU its convolutions run
+    channels-last. Modes are put back at the end, gradients are cleared. The order of
+    random draws is that of `paicore.train.batches`; dropout draws from the global
+    generators, which are seeded from a copy of `generator` and put back.
+
+    Args:
+        net: Network mapping (n, c, h, w) to logits (n, k), k >= classes.
+        ds: The data set.
+        recipe: How to train.
+        masks: Name of a parameter to bool tensor, True for kept weights; None for
+            dense training. A parameter without a mask is trained whole.
+        generator: CPU generator for the order, crops and flips.
+        device: Where to train; None for the network's own device.
+        progress: Show a progress bar; None for only at a terminal.
+
+    Returns:
+        One row per evaluation, the last one after the last step: dict of "step"
+        (updates done), "epoch" (step / steps per epoch), "lr" (of that step),
+        "train_loss" (mean over the samples since the row before), "test_loss",
+        "test_accuracy" (a fraction) and "best_test_accuracy" (until then).
+
+    Raises:
+        TypeError: An argument is of the wrong kind; the network is untouched.
+        Diverged: A loss is not finite; the network stays as it was then.
+
+    Cost: one forward and backward pass per step; the loss is read at every step on a
+    CPU and every 100 steps on a GPU.
+    """
+    for name, value, kind in (
+        ("net", net, nn.Module),
+        ("ds", ds, Dataset),
+        ("recipe", recipe, Recipe),
+        ("generator", generator, torch.Generator),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"{name}: expected a {kind.__name__}, got {type(value)}")
+    _check(net, ds, recipe, masks, generator)
+    device = placement(net)[0] if device is None else torch.device(device)
+    rates = learning_rates(recipe, len(ds.train_y))
+    ds = ds.to(device)
+    rows = []
+    with training(net, recipe, device, generator), _bar(len(rates), progress) as bar:
+        try:
+            _run(net, ds, recipe, rates, projection(net, masks), generator, bar, rows)
+        except Diverged as error:
+            error.rows = tuple(rows)
+            raise
+    return rows
+
+
+def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over a network's trainable parameters.
+
+    Args:
+        net: The network.
+        recipe: The recipe.
+
+    Returns:
+        SGD or Adam in torch's fused form, with one group of decayed parameters and
+        one of parameters that are not.
+    """
+    trainable = [p for p in net.parameters() if p.requires_grad]
+    decayed = [p for p in trainable if recipe.decay == "all" or p.ndim > 1]
+    kept = {id(p) for p in decayed}
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trainable if id(p) not in kept], "weight_decay": 0.0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(groups, lr=recipe.lr, fused=True)
+    return torch.optim.SGD(
+        groups,
+        lr=recipe.lr,
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov,
+        fused=True,
+    )
+
+
+def _run(net, ds, recipe, rates, project, generator, bar, rows) -> None:
+    """Take every step; check the loss, evaluate and add to the rows in between."""
+    epoch = recipe.steps_per_epoch(len(ds.train_y))
+    every = recipe.eval_every or epoch
+    device, dtype = placement(net)
+    patience = 1 if device.type == "cpu" else CHECK_EVERY
+    casting = recipe.precision == "bf16"
+    optimizer = build_optimizer(net, recipe)
+    pending, losses, sizes = [], [], []
+    project()
+    net.train()
+    stream = batches(ds, recipe, generator, dtype)
+    # Rates first, so that no batch is drawn after the last step.
+    for step, (lr, (x, y)) in enumerate(zip(rates, stream, strict=False), 1):
+        with autocast(device, casting):
+            loss = F.cross_entropy(net(x), y)
+        pending.append(loss.detach())
+        sizes.append(len(y))
+        due = step % every == 0 or step == len(rates)
+        if due or len(pending) == patience:
+            losses += read_losses(pending, step, rates, epoch)
+            pending = []
+        _update(optimizer, loss, lr)
+        project()
+        if due:
+            result = evaluate(net, ds, dtype=torch.bfloat16 if casting else None)
+            check_finite("test loss", result.loss, step, rates, epoch)
+            rows.append(_row(rows, step, epoch, lr, _mean(losses, sizes), result))
+            losses, sizes = [], []
+            bar.set_postfix(accuracy=f"{result.accuracy:.4f}", refresh=False)
+        bar.update()
+
+
+def _update(optimizer: torch.optim.Optimizer, loss: torch.Tensor, lr: float) -> None:
+    """Take one step of gradient descent at a learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+
+def _mean(losses: list[float], sizes: list[int]) -> float:
+    """Return the mean over samples of losses that are means over batches."""
+    return sum(a * b for a, b in zip(losses, sizes, strict=True)) / sum(sizes)
+
+
+def _row(rows, step, epoch, lr, train_loss, result) -> dict:
+    """Return the row of an evaluation that follows the given rows."""
+    before = [row["test_accuracy"] for row in rows]
+    return {
+        "step": step,
+        "epoch": step / epoch,
+        "lr": lr,
+        "train_loss": train_loss,
+        "test_loss": result.loss,
+        "test_accuracy": result.accuracy,
+        "best_test_accuracy": max([*before, result.accuracy]),
+    }
+
+
+def _check(net, ds, recipe, masks, generator) -> None:
+    """Refuse what cannot be trained, before anything is touched.
+
+    Raises:
+        ValueError: The arguments do not fit each other.
+    """
+    recipe.steps_per_epoch(len(ds.train_y))
+    check_masks(net, masks)
+    if generator.device.type != "cpu":
+        raise ValueError(f"generator: expected a CPU one, got {generator.device}")
+    if not any(p.requires_grad for p in net.parameters()):
+        raise ValueError("net: expected a trainable parameter, got none")
+    device, dtype = placement(net)
+    with torch.no_grad(), evaluating(net):
+        logits = net(normalise(ds, ds.train_x[:1], dtype).to(device))
+    if logits.ndim != 2 or logits.shape[1] < ds.classes:
+        raise ValueError(
+            f"net: expected logits of shape (n, {ds.classes}) for inputs of shape "
+            f"(n, {', '.join(map(str, ds.in_shape))}), got (n, "
+            f"{', '.join(map(str, logits.shape[1:]))})"
+        )
+
+
+def _bar(total: int, progress: bool | None) -> tqdm:
+    """Return a progress bar with the time left, silent where nobody watches."""
+    if progress is None:
+        quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+        progress = sys.stderr.isatty() and not quiet
+    return tqdm(total=total, unit="step", disable=not progress, leave=False)

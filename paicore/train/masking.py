@@ -1,0 +1,63 @@
+"""Masks during training: a pruned weight is exactly zero after every step.
+
+Momentum, weight decay and Adam's running means move a weight whose gradient is zero,
+so the weights are multiplied by the mask after each step. The kept weights see the
+same gradients as with the mask inside the forward pass, since the pruned ones are zero
+whenever a gradient is taken.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import nn
+
+
+def check_masks(net: nn.Module, masks: Mapping[str, torch.Tensor] | None) -> None:
+    """Refuse masks that do not fit a network.
+
+    Args:
+        net: The network.
+        masks: Name of a parameter to bool tensor of its shape, or None.
+
+    Raises:
+        TypeError: `masks` is no mapping, or holds something else than bool tensors.
+        ValueError: A name or a shape is not the network's.
+    """
+    if masks is None:
+        return
+    if not isinstance(masks, Mapping):
+        raise TypeError(f"masks: expected a mapping or None, got {type(masks)}")
+    parameters = dict(net.named_parameters())
+    for name, mask in masks.items():
+        if name not in parameters:
+            raise ValueError(
+                f"masks: {name!r} is no parameter of the network, which has "
+                f"{', '.join(parameters)}"
+            )
+        if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
+            got = getattr(mask, "dtype", type(mask))
+            raise TypeError(f"masks[{name!r}]: expected a bool tensor, got {got}")
+        if mask.shape != parameters[name].shape:
+            raise ValueError(
+                f"masks[{name!r}]: expected shape {tuple(parameters[name].shape)}, got "
+                f"{tuple(mask.shape)}"
+            )
+
+
+def projection(
+    net: nn.Module, masks: Mapping[str, torch.Tensor] | None
+) -> Callable[[], None]:
+    """Return a function that zeroes the pruned weights in place, in one fused call."""
+    parameters = dict(net.named_parameters())
+    weights = [parameters[name].detach() for name in masks or {}]
+    # In the weights' own dtype and memory layout, as the fused product wants them.
+    factors = [
+        torch.empty_like(weight).copy_(masks[name])
+        for name, weight in zip(masks or {}, weights, strict=True)
+    ]
+
+    def project() -> None:
+        if weights:
+            torch._foreach_mul_(weights, factors)
+
+    return project
