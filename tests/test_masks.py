@@ -330,12 +330,37 @@ def test_effective_masks_equal_one_deletion_at_a_time(name, density):
     assert live == Masks(references.live_by_deletion(c.net, kept, c.in_shape))
 
 
-def test_effective_counts_every_weight_of_a_max_pooling_window():
-    net = nn.Sequential(
-        nn.Conv2d(1, 1, 1, bias=False), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(1, 2, bias=False),
+class Pooled(nn.Module):
+    """A convolution whose window is pooled as a module or by a function."""
+
+    def __init__(self, pool, kind, features):
+        super().__init__()
+        self.conv = getattr(nn, f"Conv{kind}")(1, 1, 1, bias=False)
+        self.pool, self.fc = pool, nn.Linear(features, 2, bias=False)
+
+    def forward(self, x):
+        return self.fc(self.pool(self.conv(x)).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("pool", "kind", "in_shape"),
+    [
+        (nn.MaxPool2d(2), "2d", (1, 2, 2)),
+        (lambda x: nn.functional.max_pool2d(x, 2), "2d", (1, 2, 2)),
+        (nn.MaxPool2d(3, stride=2, padding=1), "2d", (1, 2, 2)),
+        (nn.MaxPool1d(2), "1d", (1, 2)),
+        (lambda x: nn.functional.max_pool1d(x, 2, stride=1), "1d", (1, 2)),
+        (nn.MaxPool3d(2), "3d", (1, 2, 2, 2)),
+    ],
+)
+def test_effective_counts_every_weight_of_a_max_pooling_window(pool, kind, in_shape):
+    # the second layer splits the window's inputs: only one of them reaches the maximum
+    layer = getattr(nn, f"Conv{kind}")(1, 1, 1, bias=False)
+    lifted = nn.Sequential(
+        nn.Flatten(), nn.Linear(int(np.prod(in_shape)), int(np.prod(in_shape))),
+        nn.Unflatten(1, in_shape), layer, Pooled(pool, kind, 1),
     )  # fmt: skip
-    assert Masks.dense(net).effective(net, (1, 2, 2)) == Masks.dense(net)
+    assert Masks.dense(lifted).effective(lifted, in_shape) == Masks.dense(lifted)
 
 
 def test_effective_density_is_finite_at_depth():

@@ -5,13 +5,14 @@ here, so the caller's network cannot change, whatever happens on the way.
 """
 
 from paicore.forward.batch_norm import MODES, FrozenBatchNorm, has_batch_norm
-from paicore.forward.linearise import linearised
+from paicore.forward.linearise import MeanPooling, linearised
 from paicore.forward.private import logits, private_copy
 from paicore.forward.weights import prunable
 
 __all__ = [
     "MODES",
     "FrozenBatchNorm",
+    "MeanPooling",
     "has_batch_norm",
     "linearised",
     "logits",

@@ -6,9 +6,13 @@ eval mode leaves a network that is linear in its input, and whose output for the
 of ones is the sum over all paths of the product of the moduli along them.
 """
 
+import re
+
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.overrides import TorchFunctionMode
 
 from paicore.forward.batch_norm import replace_modules
 from paicore.forward.weights import LAYERS
@@ -39,40 +43,48 @@ class ChannelScale(nn.Module):
         return x * self.factors.view(1, -1, *[1] * (x.dim() - 2))
 
 
-class SumPool2d(nn.Module):
-    """Sum over the windows of a pooling layer: every path through a window counts."""
+class MeanPooling(TorchFunctionMode):
+    """While active, max pooling averages: every path through a window counts.
 
-    def __init__(self, pool: nn.MaxPool2d) -> None:
-        super().__init__()
-        if pool.dilation not in (1, (1, 1)):
-            raise ValueError(f"net: expected max pooling without dilation, got {pool}")
-        self.mean = nn.AvgPool2d(
-            pool.kernel_size, pool.stride, pool.padding, pool.ceil_mode,
-            divisor_override=1,
-        )  # fmt: skip
+    Works on the call, so that ``F.max_pool2d`` and ``nn.MaxPool2d`` are both seen.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the sums of the windows."""
-        return self.mean(x)
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Replace the calls of max pooling; everything else runs as it is."""
+        name = getattr(func, "__name__", "")
+        if re.fullmatch(r"(adaptive_)?max_pool[123]d(_with_indices)?", name):
+            return _averaged(name, *args, **(kwargs or {}))
+        return func(*args, **(kwargs or {}))
 
 
-def linearised(
-    twin: nn.Module, *, bias: str = "zero", max_pool: str = "native"
-) -> nn.Module:
+def _averaged(
+    name, x, size, stride=None, padding=0, dilation=1, ceil_mode=False, **ignored
+) -> Tensor:
+    """Average over the windows of a max pooling."""
+    if ignored.get("return_indices") or "indices" in name:
+        raise ValueError(f"net: expected max pooling without indices, got {name}")
+    if bool((torch.as_tensor(dilation) != 1).any()):
+        raise ValueError(f"net: expected max pooling without dilation, got {dilation}")
+    pool = getattr(functional, name.replace("max", "avg"))
+    if name.startswith("adaptive"):
+        return pool(x, size)
+    return pool(x, size, stride or size, padding, ceil_mode)
+
+
+def linearised(twin: nn.Module, *, bias: str = "zero") -> nn.Module:
     r"""Turn a private copy into its path-linear network, in place.
 
     .. math:: f(1) = \sum_p \prod_{j \in p} |\theta_j|
 
     Conventions: eval-mode batch norm becomes its factor abs(gamma) / sqrt(var + eps);
-    mean and beta count as biases. Activations are left out. Modules that couple
-    channels or samples otherwise are refused by name.
+    mean and beta count as biases. Activations are left out. Max pooling stays a
+    maximum; inside `MeanPooling` all of its window counts. Modules that couple channels
+    or samples otherwise are refused by name.
 
     Args:
         twin: Private copy with `batch_norm="eval"`.
         bias: "zero" leaves biases out; "abs" keeps the moduli of biases, beta and
             stored means, as SynFlow's own code does.
-        max_pool: "native" keeps the maximum, "sum" sums over the window, so that
-            every path counts (2-d only).
 
     Returns:
         The same module.
@@ -86,8 +98,6 @@ def linearised(
     """
     if bias not in ("zero", "abs"):
         raise ValueError(f"bias: expected 'zero' or 'abs', got {bias!r}")
-    if max_pool not in ("native", "sum"):
-        raise ValueError(f"max_pool: expected 'native' or 'sum', got {max_pool!r}")
     for path, module in twin.named_modules():
         if isinstance(module, COUPLED):
             raise ValueError(
@@ -106,8 +116,6 @@ def linearised(
         if isinstance(getattr(module, "factor", None), float):
             module.factor = abs(module.factor)  # a constant on every path through it
     replace_modules(twin, ACTIVATIONS, lambda path, module: nn.Identity())
-    if max_pool == "sum":
-        replace_modules(twin, nn.MaxPool2d, lambda path, pool: SumPool2d(pool))
     return twin
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from paicore.forward.linearise import linearised
+from paicore.forward.linearise import MeanPooling, linearised
 from paicore.forward.private import private_copy
 from paicore.forward.weights import prunable
 from paicore.masks.container import Masks
@@ -36,11 +36,10 @@ def effective(masks: Masks, net: nn.Module, in_shape: tuple[int, ...]) -> Masks:
     Source: effective sparsity of Vysogorets & Kempe (2023); equal to the dense masks
     of avysogorets/effective-sparsity, here for any network with a path form.
     """
-    mode = "eval"
-    twin = private_copy(net, masks=None, batch_norm=mode)
+    twin = private_copy(net, batch_norm="eval")
     device = next(twin.parameters()).device
     masks = masks.to(device)
-    linearised(twin, max_pool="sum")
+    linearised(twin)
     weights = prunable(twin)
     with torch.no_grad():
         for module in twin.modules():
@@ -51,7 +50,8 @@ def effective(masks: Masks, net: nn.Module, in_shape: tuple[int, ...]) -> Masks:
             fan_in = masks[name].flatten(1).sum(1).max().clamp(min=1)
             weight.copy_(masks[name] / fan_in)
     ones = torch.ones(1, *in_shape, dtype=torch.float64, device=device)
-    total = twin(ones).sum()
+    with MeanPooling():
+        total = twin(ones).sum()
     grads = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
     live = {}
     for (name, mask), grad in zip(masks.items(), grads, strict=True):
