@@ -1,0 +1,95 @@
+"""Records from the command line: run, merge, promote.
+
+python -m paicore.records run 00_tour accuracy_by_density --profile quick --jobs 2
+python -m paicore.records merge shard1.jsonl shard2.jsonl --out whole.jsonl
+python -m paicore.records promote
+"""
+
+import argparse
+import sys
+
+from paicore.records import (
+    SweepStopped,
+    find,
+    load_or_run,
+    merge,
+    processes,
+    promote,
+    settings,
+)
+from paicore.records.places import root, shown
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; 0 when it did what it says."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except (SweepStopped, ValueError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; what finished is kept, run again", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Return the parser of the three commands."""
+    parser = argparse.ArgumentParser(prog="python -m paicore.records")
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="run an experiment, or go on with it")
+    run.add_argument("notebook", help="for example 00_tour")
+    run.add_argument("experiment", nargs="?", help="default: all of the notebook")
+    run.add_argument("--profile", required=True, choices=("smoke", "quick", "paper"))
+    run.add_argument("--jobs", type=int, default=0, help="processes; CPU only")
+    run.add_argument("--seeds", type=int, default=0, help="0: the profile's own")
+    run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    run.add_argument("--only", default="", help="comma list of methods")
+    run.set_defaults(command=_run)
+    joined = commands.add_parser("merge", help="join the journals of shards")
+    joined.add_argument("journals", nargs="+")
+    joined.add_argument("--out", required=True)
+    joined.set_defaults(command=_merge)
+    kept = commands.add_parser("promote", help="copy finished records to figures/")
+    kept.set_defaults(command=_promote)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    """Run one experiment of a notebook, or all."""
+    experiments = find(options.notebook)
+    names = [options.experiment] if options.experiment else list(experiments)
+    if unknown := [name for name in names if name not in experiments]:
+        known = ", ".join(experiments)
+        raise ValueError(f"{options.notebook} has no {unknown[0]}; it has {known}")
+    chosen = settings(
+        profile=options.profile,
+        recompute=True,
+        seeds=options.seeds,
+        device=options.device,
+        only=options.only,
+    )
+    if options.jobs > 1 and chosen.device == "cuda":
+        raise ValueError("jobs: several processes are for the CPU; add --device cpu")
+    executor = processes(options.jobs) if options.jobs > 1 else None
+    for name in names:
+        record = load_or_run(experiments[name], chosen, executor=executor)
+        print(record.message)
+
+
+def _merge(options: argparse.Namespace) -> None:
+    """Join journals and say where and how many."""
+    count = merge(options.journals, options.out)
+    print(f"{count} runs in {options.out}; `run` now writes their record")
+
+
+def _promote(options: argparse.Namespace) -> None:
+    """Copy and list."""
+    for name in promote():
+        print(name)
+    print(f"into {shown(root() / 'figures')}/")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

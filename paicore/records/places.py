@@ -1,0 +1,40 @@
+"""Where records live, from the repository root, never from the working directory."""
+
+import os
+from pathlib import Path
+
+
+def root() -> Path:
+    """Return the repository root: ``PAICORE_ROOT``, else the package's own parent."""
+    named = os.environ.get("PAICORE_ROOT")
+    return Path(named).resolve() if named else Path(__file__).resolve().parents[2]
+
+
+def under_root(path: str | Path) -> Path:
+    """Return `path` itself when absolute, else below the repository root."""
+    return root() / path
+
+
+def shown(path: Path) -> str:
+    """Return `path` relative to the root where possible, for messages and records."""
+    path = Path(path)
+    inside = path.is_absolute() and path.is_relative_to(root())
+    return (path.relative_to(root()) if inside else path).as_posix()
+
+
+def record_path(folder: str | Path, notebook: str, profile: str, name: str) -> Path:
+    """Return the path of a record without its suffix."""
+    return under_root(folder) / notebook / profile / name
+
+
+def journal_path(notebook: str, profile: str, name: str, key: str) -> Path:
+    """Return the path of the journal of one experiment with one config hash."""
+    return root() / "build/journal" / notebook / profile / f"{name}-{key[:8]}.jsonl"
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write `text` with LF line ends so that no reader ever sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(text.encode("utf-8"))
+    os.replace(draft, path)

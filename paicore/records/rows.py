@@ -1,0 +1,127 @@
+"""Rows of a record: their check, their order, and the CSV that holds them."""
+
+import contextlib
+import csv
+import io
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paicore.experiments import Config, Experiment
+from paicore.records.identity import run_id
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = ("run", "method", "density", "seed", "step", "variant")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An experiment's run with its rows checked where they are made, in the worker."""
+
+    experiment_run: object
+    config: Config
+    values: tuple[str, ...]
+
+    @classmethod
+    def of(cls, experiment: Experiment, config: Config) -> "Checked":
+        """Take only what a worker needs and can unpickle."""
+        return cls(experiment.run, config, tuple(experiment.values))
+
+    def __call__(self, cell: dict) -> list[dict]:
+        """Run one cell and return its rows as plain numbers."""
+        name = run_id(cell)
+        rows = list(self.experiment_run(self.config, cell))
+        return checked(name, rows, self.values)
+
+
+def checked(run: str, rows: Sequence[Mapping], values: Sequence[str]) -> list[dict]:
+    """Return the rows of one run as plain Python numbers, or say what is wrong.
+
+    Args:
+        run: Run id, for the message.
+        rows: One mapping per measurement: ``step`` and exactly the declared values.
+            nan and inf are values; True and False count as 1 and 0.
+        values: The declared names.
+
+    Returns:
+        The same rows with int, float and str only, sorted by step.
+
+    Raises:
+        ValueError: No rows, a column missing or undeclared, or a step twice.
+    """
+    if not rows:
+        raise ValueError(f"run {run}: no rows")
+    expected = {"step", *values}
+    for row in rows:
+        if set(row) != expected:
+            missing, extra = sorted(expected - set(row)), sorted(set(row) - expected)
+            text = f"run {run}: missing columns {missing}, undeclared {extra}"
+            raise ValueError(text)
+    plain = [{name: _plain(run, name, row[name]) for name in row} for row in rows]
+    steps = [row["step"] for row in plain]
+    if len(set(steps)) < len(steps):
+        raise ValueError(f"run {run}: a step occurs twice in {steps}")
+    return sorted(plain, key=lambda row: row["step"])
+
+
+def _plain(run: str, name: str, value):
+    """Return a NumPy or Python number as int or float; texts stay."""
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if name == "step":
+        raise TypeError(f"run {run}: step is an int, got {value!r}")
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"run {run}: {name} is no number: {value!r}")
+
+
+def to_csv(rows: Iterable[Mapping], values: Sequence[str]) -> str:
+    """Return the rows as CSV: sorted, LF, floats as ``%.9g``."""
+    columns = (*COLUMNS, *values)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in sorted(rows, key=_order):
+        writer.writerow(_text(row[name]) for name in columns)
+    return text.getvalue()
+
+
+def _order(row: Mapping) -> tuple:
+    """Return the sorting key: method, density, variant, seed, step."""
+    names = ("method", "density", "variant", "seed", "step")
+    return tuple(row[name] for name in names)
+
+
+def _text(value) -> str:
+    """Return a value as it stands in a CSV."""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def read_csv(path: Path) -> "pandas.DataFrame":
+    """Return a record's rows: names as text, seed and step int, numbers float64."""
+    import pandas
+
+    with path.open(encoding="utf-8", newline="") as file:
+        names, *lines = csv.reader(file)
+    columns = zip(*lines, strict=True) if lines else [()] * len(names)
+    return pandas.DataFrame(
+        {name: _column(name, texts) for name, texts in zip(names, columns, strict=True)}
+    )
+
+
+def _column(name: str, texts: Sequence[str]) -> "pandas.Series":
+    """Return a column in its type; a value column of texts stays text."""
+    import pandas
+
+    if name in ("seed", "step"):
+        return pandas.Series([int(text) for text in texts], dtype="int64")
+    if name not in ("run", "method", "variant"):
+        with contextlib.suppress(ValueError):
+            return pandas.Series([float(text) for text in texts], dtype="float64")
+    return pandas.Series(texts, dtype=object)
