@@ -1,6 +1,7 @@
 """Build, check and run the notebooks: python notebooks/build.py [COMMAND] [NAMES].
 
 build (default)  src/NN.py -> executed, stripped NN.ipynb; refreshes committed SVGs
+                 and the README's scorecard
 check            sources and notebooks agree, keep the form, carry no clutter
 reproduce        compute every notebook with --profile into build/, print the scorecard
 replay           run the sources as plain scripts, from committed records
@@ -19,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import form
+import readme
 from running import (
     BUILD,
     NBSTRIPOUT,
@@ -175,7 +177,9 @@ def main(argv=None):
         return reproduce(names, args.profile, args.methods, args.jobs)
     if command == "replay":
         return replay(names, args.jobs)
-    return int(bool(run_all(names, args.jobs, build_one)))
+    failed = run_all(names, args.jobs, build_one)
+    readme.refresh()
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -115,3 +115,28 @@ def test_a_weight_shared_by_two_layers_is_counted_once():
     for name in ("magnitude", "snip", "grasp"):
         kept = prune(net, name, density=0.5, batch=batch)
         assert (kept.total, kept.kept) == (16, 8)
+
+
+@pytest.mark.parametrize("name", ["snip", "grasp", "synflow"])
+def test_inputs_of_a_wrong_shape_are_named_in_the_error(name):
+    c = cases.case("mlp")
+    x = torch.zeros(2, 1, 5, 5)
+    with pytest.raises(RuntimeError) as caught:
+        prune(c.net, name, density=0.5, batch=(x, torch.tensor([0, 1])))
+    assert "inputs" in caught.value.__notes__[0]
+    assert "1, 5, 5" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("name", ["snip", "grasp", "synflow"])
+def test_a_network_that_returns_a_pair_is_refused(name):
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.fc(x), x
+
+    batch = (torch.zeros(2, 4), torch.tensor([0, 1]))
+    with pytest.raises(TypeError, match="expected a tensor back, got tuple"):
+        prune(Pair(), name, density=0.5, batch=batch)

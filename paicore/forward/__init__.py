@@ -6,7 +6,7 @@ here, so the caller's network cannot change, whatever happens on the way.
 
 from paicore.forward.batch_norm import MODES, FrozenBatchNorm, has_batch_norm
 from paicore.forward.linearise import MeanPooling, linearised
-from paicore.forward.private import logits, private_copy
+from paicore.forward.private import logits, private_copy, run
 from paicore.forward.weights import prunable
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "logits",
     "private_copy",
     "prunable",
+    "run",
 ]

@@ -95,6 +95,29 @@ def check_masks(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
             )
 
 
+def run(net: nn.Module, x: Tensor) -> Tensor:
+    """Run a private copy; a failure inside says what inputs it was given.
+
+    Args:
+        net: Private copy.
+        x: Inputs (n, *in_shape), of the dtype and device of the copy.
+
+    Returns:
+        What the network returns, a tensor.
+
+    Raises:
+        TypeError: the network returns something else than a tensor.
+    """
+    try:
+        out = net(x)
+    except RuntimeError as error:
+        error.add_note(f"batch: the network was given inputs {tuple(x.shape)}")
+        raise
+    if not isinstance(out, Tensor):
+        raise TypeError(f"net: expected a tensor back, got {type(out).__name__}")
+    return out
+
+
 def logits(net: nn.Module, x: Tensor) -> Tensor:
     """Run a private copy and check that it gives finite (n, k) logits.
 
@@ -108,9 +131,9 @@ def logits(net: nn.Module, x: Tensor) -> Tensor:
     Raises:
         ValueError: the output has another shape, or is not finite.
     """
-    out = net(x)
-    if not isinstance(out, Tensor) or out.dim() != 2 or len(out) != len(x):
-        got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+    out = run(net, x)
+    if out.dim() != 2 or len(out) != len(x):
+        got = tuple(out.shape)
         raise ValueError(f"net: expected logits ({len(x)}, k), got {got}")
     if not torch.isfinite(out).all():
         raise ValueError("net: the logits hold NaN or infinity")

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from paicore.forward.linearise import MeanPooling, linearised
-from paicore.forward.private import private_copy
+from paicore.forward.private import private_copy, run
 from paicore.forward.weights import prunable
 from paicore.masks.container import Masks
 
@@ -51,7 +51,7 @@ def effective(masks: Masks, net: nn.Module, in_shape: tuple[int, ...]) -> Masks:
             weight.copy_(masks[name] / fan_in)
     ones = torch.ones(1, *in_shape, dtype=torch.float64, device=device)
     with MeanPooling():
-        total = twin(ones).sum()
+        total = run(twin, ones).sum()
     grads = torch.autograd.grad(total, list(weights.values()), allow_unused=True)
     live = {}
     for (name, mask), grad in zip(masks.items(), grads, strict=True):

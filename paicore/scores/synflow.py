@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from paicore.forward import linearised, private_copy, prunable
+from paicore.forward import linearised, private_copy, prunable, run
 from paicore.masks.loop import segments
 
 
@@ -96,7 +96,7 @@ class SynflowEngine:
 
     def scores(self, alive: Tensor) -> Tensor:
         """Return w * dR/dw at the flat indices `alive`, sorted."""
-        total = self.twin(self.ones).sum()
+        total = run(self.twin, self.ones).sum()
         if not torch.isfinite(total):
             raise ValueError(f"dtype: the path sum leaves the range of {total.dtype}")
         grads = torch.autograd.grad(total, self.weights, allow_unused=True)

@@ -6,6 +6,7 @@ import sys
 
 import nbformat
 import pytest
+import readme
 from form import difference
 from running import NBSTRIPOUT, NOTEBOOKS, convert, sources
 
@@ -32,3 +33,11 @@ def test_the_source_is_a_script_without_pairing(name):
     text = (NOTEBOOKS / "src" / f"{name}.py").read_text(encoding="utf-8")
     ast.parse(text)
     assert "formats:" not in text.split("# %%")[0]
+
+
+def test_the_readme_shows_the_scorecard_of_the_committed_records():
+    text = readme.README.read_text(encoding="utf-8")
+    assert readme.with_scorecard(text) == text
+    assert "| notebook | reproduced |" in text
+    edited = text.replace("| notebook | reproduced |", "| notebook | perfect |")
+    assert readme.with_scorecard(edited) == text
