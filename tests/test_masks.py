@@ -89,6 +89,8 @@ def test_kth_smallest_of_many_equals_a_full_selection(kind):
 def test_top_k_refuses_nan_and_wrong_counts():
     with pytest.raises(ValueError, match="1 of 3 are NaN"):
         top_k(torch.tensor([0.0, float("nan"), 1.0]), 1)
+    infinite = torch.tensor([float("inf"), 0.0, float("-inf")])  # their sum is NaN
+    assert top_k(infinite, 1).tolist() == [True, False, False]
     with pytest.raises(ValueError, match=r"k: expected 0 to 2, got 3"):
         top_k(torch.zeros(2), 3)
 

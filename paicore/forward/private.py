@@ -107,6 +107,7 @@ def run(net: nn.Module, x: Tensor) -> Tensor:
 
     Raises:
         TypeError: the network returns something else than a tensor.
+        RuntimeError: the network's own error, with the shape as a note.
     """
     try:
         out = net(x)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from paicore.masks.counts import allocate, exact
 from paicore.masks.quotas import QUOTAS, layer_quota
-from paicore.masks.select import top_k
+from paicore.masks.select import compress, top_k
 
 SCOPES = ("global", "layerwise", *QUOTAS)
 
@@ -78,8 +78,8 @@ def prune_loop(
         candidates = everything if revives else alive
         values = engine.scores(candidates)
         keep = _choose(shapes, sizes, values, candidates, density, scope, rule)
-        alive = candidates.masked_select(keep)
-        engine.keep(alive, candidates.masked_select(~keep))
+        alive = compress(candidates, keep)
+        engine.keep(alive, compress(candidates, ~keep))
     return unflatten(alive, shapes)
 
 
