@@ -1,0 +1,98 @@
+"""Records and the registry as fixed-width text, for cells whose output is checked."""
+
+from typing import TYPE_CHECKING
+
+from paicore.scores import SCORES
+
+if TYPE_CHECKING:
+    import pandas
+
+    from paicore.records import Record
+
+
+def by_method(
+    record: "Record",
+    column: str,
+    *,
+    along: str = "density",
+    scale: float = 100.0,
+    form: str = ".2f",
+    minus: str = "",
+) -> str:
+    """Return mean and sd over the seeds as text, one line per method.
+
+    Args:
+        record: Each run counts by its last step; without rows the record's message
+            is returned.
+        column: A value column.
+        along: What the columns of the table are, "density" or "variant".
+        scale: Factor on the values; 100 turns fractions into percent.
+        form: Format of a number.
+        minus: A variant whose value in the same seed is subtracted.
+
+    Returns:
+        Text; the head line holds n, the number of seeds.
+    """
+    if record.rows is None:
+        return record.message
+    rows = record.rows
+    rows = rows[rows["step"] == rows.groupby("run")["step"].transform("max")]
+    if minus:
+        rows = _differences(rows, column, minus)
+    rows = rows.assign(**{column: scale * rows[column]})
+    found = rows.groupby(["method", along])[column].agg(["mean", "std", "count"])
+    config, there = record.config, {*rows[along]}
+    places = config.variants if along == "variant" else sorted(there, reverse=True)
+    places = [place for place in places if place in there]
+    least, most = found["count"].min(), found["count"].max()
+    n = f"n = {least}" if least == most else f"n = {least} to {most}"
+    lines = [[n, *map(_heading, places)]]
+    for name in ("dense", *config.methods):
+        if name in {*rows["method"]}:
+            lines.append([name, *(_cell(found, (name, at), form) for at in places)])
+    return "\n".join(
+        f"{name:11}" + "".join(f"{text:>15}" for text in cells)
+        for name, *cells in lines
+    )
+
+
+def _differences(rows: "pandas.DataFrame", column: str, variant: str):
+    """Return the other variants' rows, the variant's value of that seed subtracted."""
+    whole = rows[rows["variant"] == variant].set_index(["method", "seed"])[column]
+    rows = rows[rows["variant"] != variant]
+    pairs = rows.set_index(["method", "seed"]).index
+    return rows.assign(**{column: rows[column] - pairs.map(whole)})
+
+
+def _heading(place: float | str) -> str:
+    """Return a density in percent, a variant as it is."""
+    return place if isinstance(place, str) else f"{100 * place:g} %"
+
+
+def _cell(found: "pandas.DataFrame", key: tuple, form: str) -> str:
+    """Return mean and sd; nothing where there was no run."""
+    if key not in found.index:
+        return ""
+    mean, sd, n = found.loc[key]
+    return f"{mean:{form}}" + (f" ±{sd:{form}}" if n > 1 else "")
+
+
+def needs() -> str:
+    """Return which score needs what, one line per entry of SCORES."""
+    wide = (16, 8, 8, 7, 8, 16, 0)
+    lines = [("score", "inputs", "labels", "draws", "rounds", "pruned return", "from")]
+    for name, score in SCORES.items():
+        inputs = "shape" if "shape" in score.needs else _mark("inputs" in score.needs)
+        labels, draws = (_mark(what in score.needs) for what in ("labels", "generator"))
+        rounds = str(score.defaults.get("rounds", 1))
+        back = _mark(score.revives)
+        lines.append((name, inputs, labels, draws, rounds, back, score.paper))
+    return "\n".join(
+        "".join(f"{text:{w}}" for text, w in zip(line, wide, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def _mark(is_so: bool) -> str:
+    """Return yes or a dash."""
+    return "yes" if is_so else "-"
