@@ -51,8 +51,8 @@ def by_method(
         if name in {*rows["method"]}:
             lines.append([name, *(_cell(found, (name, at), form) for at in places)])
     return "\n".join(
-        f"{name:11}" + "".join(f"{text:>15}" for text in cells)
-        for name, *cells in lines
+        (f"{name:11}" + "".join(f"{text:>15}" for text in texts)).rstrip()
+        for name, *texts in lines
     )
 
 

@@ -5,8 +5,9 @@ here, so the caller's network cannot change, whatever happens on the way.
 """
 
 from paicore.forward.batch_norm import MODES, FrozenBatchNorm, has_batch_norm
+from paicore.forward.isolation import isolated, isolation
 from paicore.forward.linearise import MeanPooling, linearised
-from paicore.forward.private import logits, private_copy, run
+from paicore.forward.private import logits, outputs, private_copy, run
 from paicore.forward.weights import prunable
 
 __all__ = [
@@ -14,8 +15,11 @@ __all__ = [
     "FrozenBatchNorm",
     "MeanPooling",
     "has_batch_norm",
+    "isolated",
+    "isolation",
     "linearised",
     "logits",
+    "outputs",
     "private_copy",
     "prunable",
     "run",

@@ -7,6 +7,8 @@
 ========  ==========================================================================
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -69,13 +71,16 @@ def replace_modules(net: nn.Module, kind: type | tuple, make) -> None:
         setattr(net.get_submodule(parent), name, made[id(module)])
 
 
-def set_mode(net: nn.Module, mode: str | None, stats_from: Tensor | None) -> None:
+def set_mode(
+    net: nn.Module, mode: str | None, stats_from: Tensor | None, run: Callable
+) -> None:
     """Put a private copy into a batch-norm mode, in place; dropout is off in all.
 
     Args:
         net: Private copy; its weights are already masked.
         mode: One of `MODES`; may be None only without batch norm.
         stats_from: Inputs (n, *in_shape) that give the statistics of "frozen".
+        run: How to run the copy, (net, inputs) to outputs.
 
     Raises:
         ValueError: the mode is unknown, missing, or cannot be had.
@@ -98,10 +103,10 @@ def set_mode(net: nn.Module, mode: str | None, stats_from: Tensor | None) -> Non
         for norm in norms:
             norm.train()
     if mode == "frozen":
-        _freeze(net, stats_from)
+        _freeze(net, stats_from, run)
 
 
-def _freeze(net: nn.Module, stats_from: Tensor | None) -> None:
+def _freeze(net: nn.Module, stats_from: Tensor | None, run: Callable) -> None:
     if stats_from is None:
         raise ValueError('stats_from: batch_norm="frozen" needs the batch that gives '
                          "the statistics, got None")  # fmt: skip
@@ -109,7 +114,7 @@ def _freeze(net: nn.Module, stats_from: Tensor | None) -> None:
         raise ValueError("net: expected a network, got a single batch norm")
     replace_modules(net, _BatchNorm, lambda path, norm: FrozenBatchNorm(norm))
     with torch.no_grad():
-        net(stats_from)
+        run(net, stats_from)
     for module in net.modules():
         if isinstance(module, FrozenBatchNorm):
             module.recording = False

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from paicore.forward.batch_norm import set_mode
 from paicore.forward.weights import check_finite, prunable
@@ -23,7 +24,9 @@ def private_copy(
     Conventions: the caller's parameters, buffers, mode, gradients and hooks cannot
     change through the copy, also when what follows raises. Dropout is off. Gradients
     of the copy start empty and every parameter of it requires one. Masks that do not
-    fit, weights that are not finite and a missing mode raise ValueError.
+    fit, weights that are not finite and a missing mode raise ValueError, a network
+    that cannot be copied TypeError. Forward hooks of the network are part of it and
+    run in the copy.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k).
@@ -36,17 +39,18 @@ def private_copy(
         The copy, on the network's device.
 
     Raises:
-        TypeError: the network cannot be copied.
+        TypeError: `dtype` is no floating type.
 
     Cost: memory of one copy of the network.
     """
     check_finite(prunable(net))
+    if dtype is not None and not getattr(dtype, "is_floating_point", False):
+        raise TypeError(
+            f"dtype: expected a floating torch.dtype or None, got {dtype!r}"
+        )
     if masks is not None:
         check_masks(net, masks)
-    try:
-        twin = copy.deepcopy(net)
-    except RuntimeError as error:
-        raise TypeError(f"net: cannot be copied ({error})") from error
+    twin = _copied(net)
     if dtype is not None:
         twin.to(dtype)
     for parameter in twin.parameters():
@@ -58,14 +62,49 @@ def private_copy(
                 # where, not a product: rubbish in a pruned weight must not survive
                 weight.copy_(torch.where(masks[name].to(weight.device), weight, 0))
     stats = None if stats_from is None else like(stats_from, twin)
-    set_mode(twin, batch_norm, stats)
+    set_mode(twin, batch_norm, stats, run)
     return twin
+
+
+def _copied(net: nn.Module) -> nn.Module:
+    """Copy a network, and let the copy know what it must never touch."""
+    try:
+        twin = copy.deepcopy(net)
+    except Exception as error:
+        raise TypeError(f"net: cannot be copied ({error})") from error
+    # not a parameter or buffer, and never moved: names and tensors of the original
+    object.__setattr__(twin, "originals", _identities(net))
+    return twin
+
+
+def _identities(net: nn.Module) -> dict[int, str]:
+    """Identity of every parameter and buffer of a network, with its name."""
+    tensors = [*net.named_parameters(), *net.named_buffers()]
+    return {id(tensor): name for name, tensor in tensors}
+
+
+class _Guard(TorchFunctionMode):
+    """Refuse a call that reads the original network from inside its copy."""
+
+    def __init__(self, originals: dict[int, str]) -> None:
+        super().__init__()
+        self.originals = originals
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        for value in (*args, *(kwargs or {}).values()):
+            if id(value) in self.originals:
+                raise TypeError(
+                    "net: its forward pass keeps a reference to the original network "
+                    f"(a lambda over self?) and reads {self.originals[id(value)]!r} "
+                    "of it, so a copy of it cannot be pruned"
+                )
+        return func(*args, **(kwargs or {}))
 
 
 def like(x: Tensor, net: nn.Module) -> Tensor:
     """Move inputs to the dtype and device of a network's parameters."""
     first = next(net.parameters())
-    return x.to(device=first.device, dtype=first.dtype)
+    return x.detach().to(device=first.device, dtype=first.dtype)
 
 
 def check_masks(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
@@ -98,6 +137,10 @@ def check_masks(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
 def run(net: nn.Module, x: Tensor) -> Tensor:
     """Run a private copy; a failure inside says what inputs it was given.
 
+    Conventions: the inputs are copied first, since a network may change them in
+    place. A forward pass that reads the original network is refused. The network's
+    own errors pass through, with the shape of the inputs as a note.
+
     Args:
         net: Private copy.
         x: Inputs (n, *in_shape), of the dtype and device of the copy.
@@ -107,15 +150,35 @@ def run(net: nn.Module, x: Tensor) -> Tensor:
 
     Raises:
         TypeError: the network returns something else than a tensor.
-        RuntimeError: the network's own error, with the shape as a note.
     """
     try:
-        out = net(x)
-    except RuntimeError as error:
+        with _Guard(getattr(net, "originals", {})):
+            out = net(x.clone())
+    except Exception as error:
         error.add_note(f"batch: the network was given inputs {tuple(x.shape)}")
         raise
     if not isinstance(out, Tensor):
         raise TypeError(f"net: expected a tensor back, got {type(out).__name__}")
+    return out
+
+
+def outputs(net: nn.Module, x: Tensor) -> Tensor:
+    """Run a private copy and check that it gives one row of outputs per sample.
+
+    Args:
+        net: Private copy.
+        x: Inputs (n, *in_shape), of the dtype and device of the copy.
+
+    Returns:
+        Tensor (n, k).
+
+    Raises:
+        ValueError: the output has another shape or dtype.
+    """
+    out = run(net, x)
+    if out.dim() != 2 or len(out) != len(x) or not out.is_floating_point():
+        got = f"{out.dtype} {tuple(out.shape)}"
+        raise ValueError(f"net: expected float outputs ({len(x)}, k), got {got}")
     return out
 
 
@@ -130,12 +193,9 @@ def logits(net: nn.Module, x: Tensor) -> Tensor:
         Tensor (n, k).
 
     Raises:
-        ValueError: the output has another shape, or is not finite.
+        ValueError: a logit is not finite.
     """
-    out = run(net, x)
-    if out.dim() != 2 or len(out) != len(x):
-        got = tuple(out.shape)
-        raise ValueError(f"net: expected logits ({len(x)}, k), got {got}")
+    out = outputs(net, x)
     if not torch.isfinite(out).all():
         raise ValueError("net: the logits hold NaN or infinity")
     return out

@@ -47,7 +47,14 @@ def prunable(net: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def check_finite(weights: dict[str, torch.Tensor]) -> None:
-    """Refuse weights that are not finite, by name."""
+    """Refuse weights that are complex, of inference mode, or not finite, by name."""
     for name, weight in weights.items():
+        if weight.is_complex():
+            raise ValueError(f"net: weight {name!r} is complex, expected a real one")
+        if weight.is_inference():
+            raise ValueError(
+                f"net: weight {name!r} was made under inference_mode; build the "
+                "network outside it"
+            )
         if not torch.isfinite(weight).all():
             raise ValueError(f"net: weight {name!r} holds NaN or infinity")

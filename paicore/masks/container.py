@@ -1,9 +1,11 @@
 """The Masks container: named bool tensors, and nothing that hooks into a network."""
 
+import hashlib
 import os
+import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +17,10 @@ from paicore.forward.private import check_masks
 from paicore.forward.weights import prunable
 
 # What numpy and zipfile raise on files that are cut off, overwritten or of another kind
-DAMAGE = (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, AttributeError)
+DAMAGE = (
+    OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, RuntimeError,
+    NotImplementedError, struct.error, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 class Masks(Mapping[str, Tensor]):
@@ -34,12 +39,14 @@ class Masks(Mapping[str, Tensor]):
     """
 
     def __init__(self, masks: Mapping[str, Tensor]) -> None:
+        if not isinstance(masks, Mapping):
+            raise TypeError(f"masks: expected a mapping, got {type(masks).__name__}")
         for name, mask in masks.items():
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
                 kind = getattr(mask, "dtype", type(mask).__name__)
                 raise TypeError(f"masks: expected bool tensors, got {kind} at {name!r}")
-        if not masks:
-            raise ValueError("masks: expected at least one mask, got none")
+        if not any(mask.numel() for mask in masks.values()):
+            raise ValueError("masks: expected at least one mask of a weight, got none")
         self._masks = {name: mask.detach().clone() for name, mask in masks.items()}
 
     @classmethod
@@ -61,7 +68,10 @@ class Masks(Mapping[str, Tensor]):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping) or set(self) != set(other):
             return False
-        return all(torch.equal(m.cpu(), other[n].cpu()) for n, m in self.items())
+        return all(
+            isinstance(other[n], Tensor) and torch.equal(m.cpu(), other[n].cpu())
+            for n, m in self.items()
+        )
 
     __hash__ = None
 
@@ -85,7 +95,7 @@ class Masks(Mapping[str, Tensor]):
 
     def layer_densities(self) -> dict[str, float]:
         """Return the fraction kept of each weight, by name."""
-        return {name: int(m.sum()) / m.numel() for name, m in self.items()}
+        return {n: int(m.sum()) / max(m.numel(), 1) for n, m in self.items()}
 
     @property
     def collapsed(self) -> list[str]:
@@ -122,10 +132,11 @@ class Masks(Mapping[str, Tensor]):
     def report(self, net: nn.Module, in_shape: tuple[int, ...]) -> str:
         """Return a table of kept and effective weights per layer, collapse marked."""
         live = self.effective(net, in_shape)
+        shares, live_shares = self.layer_densities(), live.layer_densities()
         width = max(len(name) for name in self)
         lines = [f"{'layer':{width}}  {'weights':>9}  {'density':>8}  {'effective':>9}"]
         for name, mask in self.items():
-            share, alive = (int(m.sum()) / m.numel() for m in (mask, live[name]))
+            share, alive = shares[name], live_shares[name]
             mark = "" if share else "  collapsed"
             lines.append(
                 f"{name:{width}}  {mask.numel():9d}  {share:8.4%}  {alive:9.4%}{mark}"
@@ -148,11 +159,14 @@ class Masks(Mapping[str, Tensor]):
         target = Path(path)
         if target.suffix != ".npz":
             raise ValueError(f"path: expected a name ending in .npz, got {target.name}")
+        arrays = {name: mask.cpu().numpy() for name, mask in self.items()}
         partial = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with open(partial, "wb") as file:
-                arrays = {name: mask.cpu().numpy() for name, mask in self.items()}
-                np.savez_compressed(file, **arrays)
+            with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+                for name, array in arrays.items():
+                    with archive.open(f"{name}.npy", "w") as file:
+                        np.lib.format.write_array(file, array, allow_pickle=False)
+                archive.comment = _fingerprint(self)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
@@ -176,8 +190,24 @@ class Masks(Mapping[str, Tensor]):
         try:
             with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
+            if not arrays or _comment(path) not in (
+                b"", _fingerprint(arrays)
+            ):  # fmt: skip
+                raise ValueError(f"it lost some of its masks, {list(arrays)} are left")
+            kinds = {str(each.dtype) for each in arrays.values()}
+            if kinds != {"bool"}:
+                raise ValueError(f"it holds other arrays than bool masks: {kinds}")
         except DAMAGE as e:
             raise ValueError(f"path: {path} is no readable mask file ({e})") from e
-        if not arrays or any(each.dtype != np.bool_ for each in arrays.values()):
-            raise ValueError(f"path: {path} holds other arrays than bool masks")
         return cls({name: torch.from_numpy(each) for name, each in arrays.items()})
+
+
+def _fingerprint(names: Iterable[str]) -> bytes:
+    """Tell a file that holds all its masks, in order, from one that lost some."""
+    text = "\n".join(names).encode()
+    return b"paicore masks " + hashlib.sha256(text).hexdigest().encode()
+
+
+def _comment(path: str | os.PathLike) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.comment

@@ -61,7 +61,7 @@ COUNT_RULES: dict[str, Callable[[int, float], int]] = {
 
 def count_rule(name: str) -> Callable[[int, float], int]:
     """Look a count rule up by name."""
-    if name not in COUNT_RULES:
+    if not isinstance(name, str) or name not in COUNT_RULES:
         raise ValueError(f"count_rule: expected one of {sorted(COUNT_RULES)}, "
                          f"got {name!r}")  # fmt: skip
     return COUNT_RULES[name]

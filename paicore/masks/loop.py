@@ -51,8 +51,7 @@ def prune_loop(
 
     Conventions: the rule is applied in every round to that round's density and the
     original number of weights; a pruned weight never returns unless `revives`. With a
-    quota the total is the rule's and layers share it by largest remainder. A density
-    that keeps nothing at all raises ValueError.
+    quota the total is the rule's and layers share it by largest remainder.
 
     Args:
         shapes: name -> shape of every weight that takes part, in order.
@@ -67,9 +66,14 @@ def prune_loop(
     Returns:
         dict name -> bool tensor.
 
+    Raises:
+        ValueError: the density keeps nothing at all.
+
     Cost: per round one scoring and one selection among the survivors.
     """
     sizes = [shape.numel() for shape in shapes.values()]
+    if scope != "layerwise" and rule(sum(sizes), targets[-1]) < 1:
+        raise ValueError(f"density: {targets[-1]:.3g} keeps none of {sum(sizes)}")
     everything = torch.arange(sum(sizes), device=device)
     alive = everything
     if progress is None:
@@ -104,10 +108,7 @@ def segments(alive: Tensor, sizes: Sequence[int]) -> list[int]:
 def _choose(shapes, sizes, values, candidates, density, scope, rule) -> Tensor:
     """Mark the candidates to keep in this round."""
     if scope == "global":
-        k = min(rule(sum(sizes), density), len(values))
-        if k == 0:
-            raise ValueError(f"density: {density:.3g} keeps none of {sum(sizes)}")
-        return top_k(values, k)
+        return top_k(values, min(rule(sum(sizes), density), len(values)))
     ends = segments(candidates, sizes)
     caps = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     if scope == "layerwise":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 Shapes = Mapping[str, torch.Size]
+LAST = 0.2  # least density of the last layer under uniform+
 
 
 def _uniform(shapes: Shapes) -> dict[str, float]:
@@ -49,18 +50,20 @@ def layer_quota(shapes: Shapes, kind: str, density: float) -> dict[str, float]:
         ValueError: the name is unknown, or the fixed layers leave nothing to share.
 
     Source: ER, ERK: Mocanu et al. (2018), Evci et al. (2020); uniform+: Gale et al.
-    (2019). avysogorets/effective-sparsity gives the same as sparsities.
+    (2019). avysogorets/effective-sparsity gives the same only where no layer would
+    exceed density 1: it pushes the excess of a layer into the one before it.
     """
     if kind not in QUOTAS:
         raise ValueError(f"scope: expected a quota of {sorted(QUOTAS)}, got {kind!r}")
-    fixed: dict[str, float] = {}
-    if kind == "uniform_plus":
-        first, last = next(iter(shapes)), list(shapes)[-1]
-        if len(shapes[first]) > 2:
-            fixed[first] = 1.0
-        if density < 0.2:
-            fixed[last] = max(fixed.get(last, 0.0), 0.2)
-    return _share(shapes, QUOTAS[kind](shapes), density, fixed)
+    raw = QUOTAS[kind](shapes)
+    if kind != "uniform_plus":
+        return _share(shapes, raw, density, {})
+    first, last = next(iter(shapes)), list(shapes)[-1]
+    fixed = {first: 1.0} if len(shapes[first]) > 2 else {}
+    shared = _share(shapes, raw, density, fixed)
+    if shared[last] >= LAST:
+        return shared
+    return _share(shapes, raw, density, {**fixed, last: LAST})
 
 
 def _share(

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral, Real
 
 SCHEDULES = ("exponential", "linear")
+MOST_ROUNDS = 1_000_000
 
 
 def densities(
@@ -23,15 +25,16 @@ def densities(
         List of T densities.
 
     Raises:
-        TypeError: `rounds` is no integer.
+        TypeError: `rounds` is no integer, or `schedule` neither name nor numbers.
         ValueError: an argument is out of range or of another form.
 
-    Source: exponential: Tanaka et al. (2020), Algorithm 1; linear: de Jorge et al.
+    Source: exponential: Tanaka et al. (2020); linear: naver/force, ganguli-lab/
+    Synaptic-Flow prune.py.
     """
-    if isinstance(rounds, bool) or not isinstance(rounds, int):
+    if isinstance(rounds, bool) or not isinstance(rounds, Integral):
         raise TypeError(f"rounds: expected an int, got {rounds!r}")
-    if rounds < 1:
-        raise ValueError(f"rounds: expected at least 1, got {rounds}")
+    if not 1 <= rounds <= MOST_ROUNDS:
+        raise ValueError(f"rounds: expected 1 to {MOST_ROUNDS}, got {rounds}")
     if isinstance(schedule, str):
         if schedule not in SCHEDULES:
             raise ValueError(f"schedule: expected one of {SCHEDULES} or densities, "
@@ -40,6 +43,10 @@ def densities(
         if schedule == "linear":
             return [1.0 - (1.0 - density) * share for share in steps] + [density]
         return [density**share for share in steps] + [density]
+    if not isinstance(schedule, Sequence) or isinstance(schedule, bytes):
+        raise TypeError(f"schedule: expected a name or densities, got {schedule!r}")
+    if not all(isinstance(each, Real) for each in schedule):
+        raise TypeError(f"schedule: expected numbers, got {list(schedule)}")
     given = [float(each) for each in schedule]
     falling = all(1 >= a >= b for a, b in pairwise(given))
     if len(given) != rounds or not falling or given[-1] != density:

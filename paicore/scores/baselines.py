@@ -26,7 +26,7 @@ def random(net: nn.Module, masks, batch=None, *, generator) -> dict[str, Tensor]
     """
     return {
         name: torch.randn(
-            weight.shape, generator=generator, dtype=torch.float64
+            weight.shape, generator=generator, dtype=torch.float64, device="cpu"
         ).to(weight.device)
         for name, weight in prunable(net).items()
     }  # fmt: skip

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from paicore.forward import private_copy
+from paicore.forward import isolated, private_copy
 from paicore.scores.loss import Batch, chunks, cross_entropy, gradients, weights_of
 
 
+@isolated
 def grasp(
     net: nn.Module,
     masks,
@@ -39,8 +40,9 @@ def grasp(
         sign: "fixed" as above; "fork" for the reversed sign of uditsaxena/
             Synaptic-Flow, which keeps what GraSP removes.
         temperature: 200 in alecwangcq/GraSP, 1 in SamsungLabs/zero-cost-nas.
-        split: "none", or "class_halves": sort by label and take two halves, as
-            alecwangcq/GraSP does, so that each half sees half of the classes.
+        split: "none", or "class_halves": sort by label and cut at len(y) // 2, each
+            half's mean loss with equal weight, as alecwangcq/GraSP does, so that each
+            half sees half of the classes.
         batch_size: Size of the mini-batches, in order; None: one.
         batch_norm: "train", "frozen" or "eval".
         dtype: Floating type of the computation.
@@ -53,29 +55,33 @@ def grasp(
 
     Cost: two forward and three backward passes over the batch.
 
-    Source: Wang et al. (2020), Eq. (8); alecwangcq/GraSP pruner/GraSP.py.
+    Source: Wang et al. (2020). Differs from alecwangcq/GraSP pruner/GraSP.py, which
+    re-draws Linear weights before it scores and always takes class halves; for
+    CIFAR-100 it scores two such batches, which is not offered here.
     """
     if sign not in ("fixed", "fork"):
         raise ValueError(f"sign: expected 'fixed' or 'fork', got {sign!r}")
     if split not in ("none", "class_halves"):
         raise ValueError(f"split: expected 'none' or 'class_halves', got {split!r}")
-    if not temperature > 0:
-        raise ValueError(f"temperature: expected a positive number, got {temperature}")
+    if isinstance(temperature, str) or not 0 < temperature < float("inf"):
+        raise ValueError(
+            f"temperature: expected a positive number, got {temperature!r}"
+        )
     x, y = batch
-    if split == "class_halves":
-        if batch_size is not None:
-            raise ValueError("batch_size: expected None with split='class_halves', "
-                             f"got {batch_size}")  # fmt: skip
-        order = torch.argsort(y, stable=True)
-        x, y, batch_size = x[order], y[order], (len(y) + 1) // 2
+    if split == "class_halves" and batch_size is not None:
+        raise ValueError("batch_size: expected None with split='class_halves', "
+                         f"got {batch_size}")  # fmt: skip
     twin = private_copy(
         net, masks=masks, dtype=dtype, batch_norm=batch_norm, stats_from=x
     )
     weights = weights_of(twin)
 
+    halves = split == "class_halves"
+    parts = _class_halves(x, y) if halves else list(chunks(x, y, batch_size))
+
     def losses():
-        for part_x, part_y in chunks(x, y, batch_size):
-            share = len(part_x) / len(x)
+        for part_x, part_y in parts:
+            share = 1 / len(parts) if halves else len(part_x) / len(x)
             yield cross_entropy(twin, part_x, part_y, temperature) * share
 
     g = {name: torch.zeros_like(weight) for name, weight in weights.items()}
@@ -90,3 +96,11 @@ def grasp(
             score[name] += weights[name].detach() * hg
     turn = 1.0 if sign == "fixed" else -1.0
     return {name: turn * each.detach() for name, each in score.items()}
+
+
+def _class_halves(x: Tensor, y: Tensor) -> list[Batch]:
+    """Sort samples by label and cut them in two."""
+    order, half = torch.argsort(y, stable=True), len(y) // 2
+    if half == 0:
+        raise ValueError(f"split: class_halves needs two samples, got {len(y)}")
+    return [(x[part], y[part]) for part in (order[:half], order[half:])]

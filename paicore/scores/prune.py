@@ -1,15 +1,15 @@
 """`prune`: from a network and the name of a score to masks."""
 
-import contextlib
 import difflib
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
-from paicore.forward import prunable
+from paicore.forward import isolation, prunable
 from paicore.forward.weights import check_finite
 from paicore.masks.container import Masks
 from paicore.masks.counts import count_rule as find_rule
@@ -83,7 +83,9 @@ def prune(
     options = _options(chosen, options)
     weights = prunable(net)
     check_finite(weights)
+    _check_flags(keep_last_layer_dense=keep_last_layer_dense, invert=invert)
     _check_inputs(chosen, density, batch, generator)
+    density = float(density)
     targets = densities(density, loop["rounds"], loop["schedule"])
     names = list(weights)[:-1] if keep_last_layer_dense else list(weights)
     if not names:
@@ -91,7 +93,7 @@ def prune(
     scope, rule = check_scope(loop["scope"]), find_rule(loop["count_rule"])
     masks = Masks.dense(net)
     device = next(iter(weights.values())).device
-    with _deterministic(device):
+    with isolation(net):
         engine = _engine(chosen, net, masks, batch, names, generator, options)
         found = prune_loop(
             {name: weights[name].shape for name in names},
@@ -123,28 +125,44 @@ def _find(score) -> Score:
     return SCORES[score]
 
 
+def _name(score: Score) -> str:
+    """What to call a score in messages; a partial has no name of its own."""
+    function = getattr(score.function, "func", score.function)
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _check_flags(**flags) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}: expected True or False, got {value!r}")
+
+
 def _options(score: Score, options: dict) -> dict:
     """Merge defaults and options; refuse names that the function does not take."""
     signature = inspect.signature(score.function).parameters
-    takes = [name for name in signature if name not in NOT_OPTIONS]
     anything = any(p.kind is p.VAR_KEYWORD for p in signature.values())
+    if not anything and "generator" not in signature:
+        raise TypeError(f"score: expected {_name(score)} to take (net, masks, batch, "
+                        f"*, generator), it takes {list(signature)}")  # fmt: skip
+    takes = [name for name in signature if name not in NOT_OPTIONS]
     unknown = [] if anything else sorted(set(options) - set(takes))
     if unknown:
-        raise TypeError(f"options: {score.function.__name__} takes {takes}, "
-                        f"got {unknown}")  # fmt: skip
+        raise TypeError(f"options: {_name(score)} takes {takes}, got {unknown}")
     own = {name: v for name, v in score.defaults.items() if name not in LOOP}
     return own | options
 
 
 def _check_inputs(score: Score, density, batch, generator) -> None:
     """Refuse a density, a batch or a generator that the score cannot use."""
-    name = score.function.__name__
-    if isinstance(density, bool) or not isinstance(density, (int, float)):
+    name = _name(score)
+    if isinstance(density, bool) or not isinstance(density, Real):
         raise TypeError(f"density: expected a number in (0, 1], got {density!r}")
     if not 0 < density <= 1 or math.isnan(density):
         raise ValueError(f"density: expected a number in (0, 1], got {density}")
     if generator is not None and not isinstance(generator, torch.Generator):
         raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
+    if generator is torch.default_generator:
+        raise ValueError("generator: expected one of its own, got torch's global one")
     if generator is not None and generator.device.type != "cpu":
         raise ValueError("generator: expected one on the CPU, so that masks are the "
                          f"same on every device, got {generator.device}")  # fmt: skip
@@ -194,9 +212,13 @@ class _FunctionEngine:
         self.shapes = {name: masks[name].shape for name in names}
 
     def scores(self, alive: Tensor) -> Tensor:
+        before = _state(self.net)
+        handed = Masks(self.masks)  # what a score does to its masks stays there
         found = self.score.function(
-            self.net, self.masks, self.batch, generator=self.generator, **self.options
+            self.net, handed, self.batch, generator=self.generator, **self.options
         )
+        if _state(self.net) != before:
+            raise ValueError(f"score: {_name(self.score)} changed the network")
         values = self._flat(found)
         return values if len(values) == len(alive) else values[alive]
 
@@ -206,7 +228,7 @@ class _FunctionEngine:
 
     def _flat(self, found) -> Tensor:
         """Check what a score returned and put it in one line."""
-        who = getattr(self.score.function, "__name__", "score")
+        who = _name(self.score)
         if not isinstance(found, dict) or not set(self.names) <= set(found):
             raise ValueError(f"score: {who} did not return a dict with every weight")
         for name in self.names:
@@ -215,10 +237,22 @@ class _FunctionEngine:
                 got = getattr(value, "shape", type(value).__name__)
                 raise ValueError(f"score: {who} returned {got} for {name!r} of shape "
                                  f"{tuple(shape)}")  # fmt: skip
+            if value.is_complex() or value.layout != torch.strided:
+                raise ValueError(f"score: {who} returned {value.dtype} {value.layout} "
+                                 f"for {name!r}, expected real dense")  # fmt: skip
             if torch.isnan(value).any():
                 raise ValueError(f"score: {who} returned NaN for {name!r}")
         device = next(iter(self.masks.values())).device
-        return torch.cat([found[n].detach().flatten().to(device) for n in self.names])
+        parts = [found[n].detach().flatten().to(device) for n in self.names]
+        whole = all(part.is_floating_point() for part in parts)
+        return torch.cat(parts if whole else [part.double() for part in parts])
+
+
+def _state(net: nn.Module) -> list:
+    """What tells whether a network was touched: writes per tensor, and modes."""
+    tensors = [*net.parameters(), *net.buffers()]
+    writes = [(id(t), t._version) for t in tensors if not t.is_inference()]
+    return [*writes, *(module.training for module in net.modules())]
 
 
 class _Inverted:
@@ -229,18 +263,3 @@ class _Inverted:
 
     def scores(self, alive: Tensor) -> Tensor:
         return -self.engine.scores(alive)
-
-
-@contextlib.contextmanager
-def _deterministic(device: torch.device) -> Iterator[None]:
-    """Deterministic algorithms while scoring on a GPU; the flags are put back."""
-    if device.type != "cuda":
-        yield
-        return
-    was = torch.are_deterministic_algorithms_enabled()
-    warn = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(was, warn_only=warn)

@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from paicore.forward import private_copy, prunable
+from paicore.forward import isolated, private_copy, prunable
 from paicore.scores.loss import Batch, chunks, cross_entropy, gradients, weights_of
 
 
+@isolated
 def snip(
     net: nn.Module,
     masks,
@@ -33,7 +34,8 @@ def snip(
         batch: Pair (x, y) with x of shape (n, *in_shape), y of shape (n,).
         generator: Not used.
         reduction: "whole" takes the modulus of the gradient of the whole batch;
-            "per_batch" sums moduli over mini-batches, which depends on their split.
+            "per_batch" sums the moduli of the mini-batches' own mean losses, so that
+            it depends on the split.
         batch_size: Size of the mini-batches, in order; None: one.
         batch_norm: "train", "frozen" or "eval".
         dtype: Floating type of the computation.
@@ -43,9 +45,8 @@ def snip(
 
     Cost: one forward and one backward pass over the batch.
 
-    Source: Lee et al. (2019), Eq. (4)-(6), without their normalisation, which changes
-    no order. namhoonlee/snip-public and mil-ad/snip score re-drawn weights; per-batch
-    moduli: sahibsin/Pruning.
+    Source: Lee et al. (2019), without their normalisation, which changes no order.
+    mil-ad/snip scores re-drawn weights; per-batch moduli: 123Bailey123/Pruning.
     """
     return _sensitivity(
         net, masks, batch, net_weights=False, reduction=reduction,
@@ -53,6 +54,7 @@ def snip(
     )  # fmt: skip
 
 
+@isolated
 def force(
     net: nn.Module,
     masks,
@@ -111,8 +113,9 @@ def _sensitivity(
     factors = prunable(net) if net_weights else weights
     scores = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for part_x, part_y in chunks(x, y, batch_size):
-        loss = cross_entropy(twin, part_x, part_y) * (len(part_x) / len(x))
+        share = len(part_x) / len(x)
+        loss = cross_entropy(twin, part_x, part_y)
         for name, grad in gradients(loss, weights).items():
             term = factors[name].detach().to(grad.dtype) * grad
-            scores[name] += term.abs() if reduction == "per_batch" else term
+            scores[name] += term.abs() if reduction == "per_batch" else share * term
     return {name: score.detach().abs() for name, score in scores.items()}

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from paicore.forward import linearised, private_copy, prunable, run
+from paicore.forward import isolated, linearised, outputs, private_copy, prunable
 from paicore.masks.loop import segments
 
 
+@isolated
 def synflow(
     net: nn.Module,
     masks,
@@ -25,16 +26,19 @@ def synflow(
 
     Conventions: R is the path-linear network of `paicore.forward.linearised` on one
     input of ones; only the shape of the inputs is used. Batch norm in mode "eval".
-    Max pooling stays a maximum. In float64 the scores of ResNet-110 and VGG-19 are
-    finite; in float32 they are not from ResNet-56 on. A module without path form and
-    a path sum beyond the range of `dtype` raise ValueError.
+    Max pooling stays a maximum. Activations of any kind are left out: exact for ReLU,
+    and a tanh network is scored by its linear skeleton. In float64 the scores of
+    ResNet-110 and VGG-19 are finite; in float32 they are not from ResNet-32 on (He,
+    32x32). A network without path form and a path sum beyond the range of `dtype`
+    raise ValueError.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed.
         masks: name -> bool tensor; a pruned weight scores 0.
         batch: Pair (x, y); only the shape of x is used.
         generator: Not used.
-        bias: "zero" leaves biases out; "abs" keeps their moduli, as the authors do.
+        bias: "zero" leaves biases out; "abs" keeps their moduli and the activations,
+            as the authors do.
         dtype: Floating type of the computation.
 
     Returns:
@@ -42,8 +46,9 @@ def synflow(
 
     Cost: one forward and one backward pass for a single input.
 
-    Source: Tanaka et al. (2020), Eq. (3). Differs from ganguli-lab/Synaptic-Flow
-    Pruners/pruners.py: biases, and nothing of the caller's is overwritten.
+    Source: Tanaka et al. (2020). Differs from ganguli-lab/Synaptic-Flow
+    Pruners/pruners.py, which keeps biases and activations, and overwrites the
+    caller's tensors while it scores.
     """
     engine = SynflowEngine(net, masks, batch, bias=bias, dtype=dtype)
     everything = torch.arange(engine.flat.numel(), device=engine.flat.device)
@@ -81,8 +86,9 @@ class SynflowEngine:
         dtype: torch.dtype = torch.float64,
     ) -> None:
         twin = private_copy(net, masks=masks, dtype=dtype, batch_norm="eval")
-        self.twin = linearised(twin, bias=bias)
-        weights = prunable(self.twin)
+        shape = tuple(batch[0].shape[1:])
+        self.net = linearised(twin, shape, bias=bias)
+        weights = prunable(twin)
         weights = {name: weights[name] for name in names or weights}
         self.shapes = {name: weight.shape for name, weight in weights.items()}
         self.weights = list(weights.values())
@@ -91,12 +97,12 @@ class SynflowEngine:
         parts = self.flat.split(self.sizes)
         for weight, part in zip(self.weights, parts, strict=True):
             weight.data = part.view(weight.shape)
-        shape = (1, *batch[0].shape[1:])
-        self.ones = torch.ones(shape, dtype=dtype, device=self.flat.device)
+        self.ones = torch.ones(1, *shape, dtype=dtype, device=self.flat.device)
+        outputs(self.net, self.ones)  # refuses once what every round would meet
 
     def scores(self, alive: Tensor) -> Tensor:
         """Return w * dR/dw at the flat indices `alive`, sorted."""
-        total = run(self.twin, self.ones).sum()
+        total = self.net(self.ones.clone()).sum()
         if not torch.isfinite(total):
             raise ValueError(f"dtype: the path sum leaves the range of {total.dtype}")
         grads = torch.autograd.grad(total, self.weights, allow_unused=True)
