@@ -1,0 +1,1 @@
+"""Kernels: neural tangent kernels, path kernels, mean field, linearised dynamics."""

@@ -1,0 +1,47 @@
+"""The Path Kernel: sums over the paths of a network, its spectrum, its paths.
+
+A path runs from an input, or from the constant 1 behind a bias, to one output.
+Everything but `enumerate` costs a few passes for one input.
+"""
+
+from paicore.kernels.paths.enumeration import Paths
+from paicore.kernels.paths.enumeration import enumerate_paths as enumerate
+from paicore.kernels.paths.gated import activation_norm, gated_sums, gated_trace
+from paicore.kernels.paths.rank import rank
+from paicore.kernels.paths.spectrum import (
+    Eigenvalues,
+    Estimate,
+    eigenvalues,
+    frobenius,
+    gram,
+    matvec,
+)
+from paicore.kernels.paths.sums import (
+    EdgeSums,
+    count,
+    edge_sums,
+    greedy_loss,
+    norm,
+    trace,
+)
+
+__all__ = [
+    "EdgeSums",
+    "Eigenvalues",
+    "Estimate",
+    "Paths",
+    "activation_norm",
+    "count",
+    "edge_sums",
+    "eigenvalues",
+    "enumerate",
+    "frobenius",
+    "gated_sums",
+    "gated_trace",
+    "gram",
+    "greedy_loss",
+    "matvec",
+    "norm",
+    "rank",
+    "trace",
+]
