@@ -167,6 +167,35 @@ def test_uniform_plus_keeps_the_first_convolution_and_a_fifth_of_the_last():
         layer_quota(shapes, "uniform_plus", 0.01)
 
 
+@pytest.mark.parametrize("density", [0.44, 0.46, 0.5, 0.2, 0.19, 0.9])
+def test_uniform_plus_never_takes_the_last_layer_below_a_fifth(density):
+    shapes = {
+        "conv": torch.Size((64, 3, 3, 3)),
+        "mid": torch.Size((20, 100)),
+        "last": torch.Size((10, 20)),
+    }
+    if density * 3928 < 1728 + 40:
+        with pytest.raises(ValueError, match="density"):
+            layer_quota(shapes, "uniform_plus", density)
+        return
+    quota = layer_quota(shapes, "uniform_plus", density)
+    assert quota["conv"] == 1.0 and quota["last"] >= 0.2
+    total = sum(s.numel() * quota[n] for n, s in shapes.items())
+    assert total == pytest.approx(density * 3928)
+
+
+@pytest.mark.parametrize("density", [0.5, 0.1, 0.033])
+def test_layerwise_keeps_the_exact_count_of_every_layer(density):
+    c = cases.case("lenet5")
+    kept = prune(c.net, "magnitude", density=density, scope="layerwise", rounds=3)
+    for name, weight in references.layers(c.net).items():
+        count = int(np.floor(weight.numel() * density + 0.5))
+        order = weight.flatten().abs().argsort(descending=True, stable=True)[:count]
+        expected = torch.zeros(weight.numel(), dtype=torch.bool)
+        expected[order] = True
+        assert torch.equal(kept[name].flatten(), expected)
+
+
 def test_allocate_sums_to_the_total_under_caps():
     assert allocate(5, [1.6, 1.7, 1.7], [9, 9, 9]) == [1, 2, 2]
     assert sum(allocate(7, [6.5, 0.5], [3, 9])) == 7

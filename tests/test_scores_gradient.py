@@ -109,3 +109,108 @@ def test_grasp_splits_of_a_network_without_batch_norm_change_nothing():
     for options in ({"split": "class_halves"}, {"batch_size": 2}):
         other = grasp(c.net, dense, (c.x, c.y), **options)
         assert all(close(other[n], whole[n]) for n in dense)
+
+
+# --- values that the identities above do not fix ------------------------------------
+
+
+def test_frozen_batch_norm_uses_the_whole_batchs_mean_and_unbiased_variance():
+    c = cases.case("functional_relu")
+    kept = some_masks(c)
+    twin = references.masked_twin(c.net, kept, "eval")
+    norm, seen = twin.norm, []
+    twin.conv.register_forward_hook(lambda m, i, out: seen.append(out.detach()))
+    twin(c.x)
+    norm.running_mean.copy_(seen[0].mean((0, 2, 3)))
+    norm.running_var.copy_(seen[0].var((0, 2, 3), correction=1))
+    nn.functional.cross_entropy(twin(c.x), c.y).backward()
+    found = snip(c.net, kept, (c.x, c.y), batch_norm="frozen", batch_size=2)
+    for name, weight in references.layers(twin).items():
+        assert close(found[name], (weight * weight.grad).abs().detach())
+
+
+def test_class_halves_are_two_batches_sorted_by_label_with_equal_weight():
+    c = cases.case("resnet8_bn", n=7)
+    y = torch.tensor([2, 0, 1, 2, 0, 1, 0])
+    order = torch.argsort(y, stable=True)
+    halves = [(c.x[i], y[i]) for i in (order[:3], order[3:])]
+    twin = references.masked_twin(c.net, Masks.dense(c.net), "train")
+    weights = list(references.layers(twin).values())
+
+    def loss(x, y):
+        return nn.functional.cross_entropy(twin(x) / 200.0, y)
+
+    g = [0.0] * len(weights)
+    for half in halves:
+        grads = torch.autograd.grad(loss(*half), weights)
+        g = [a + b for a, b in zip(g, grads, strict=True)]
+    along = sum(
+        (torch.autograd.grad(loss(*half), weights, create_graph=True)[k] * g[k]).sum()
+        for half in halves
+        for k in range(len(weights))
+    )
+    hg = torch.autograd.grad(along, weights)
+    found = grasp(c.net, Masks.dense(c.net), (c.x, y), split="class_halves")
+    for score, weight, each in zip(found.values(), weights, hg, strict=True):
+        assert close(score, (weight * each).detach() / 4)  # ours halves g and H
+
+
+def plain_rounds(c, density, rounds, *, foresight):
+    """Iterative SNIP and FORCE as a loop over plain gradients and full sorts."""
+    kept, dense = Masks.dense(c.net), references.layers(c.net)
+    for t in range(1, rounds + 1):
+        grads = references.loss_gradient(c.net, kept, c.x, c.y)
+        score = {
+            n: ((dense[n].detach() if foresight else w) * g).abs()
+            for n, (w, g) in grads.items()
+        }
+        flat = torch.cat([score[n].flatten() for n in kept])
+        if not foresight:
+            flat[~torch.cat([kept[n].flatten() for n in kept])] = -1.0
+        keep = torch.zeros(len(flat), dtype=torch.bool)
+        count = int(density ** (t / rounds) * len(flat) + 0.5)
+        keep[flat.argsort(descending=True, stable=True)[:count]] = True
+        parts = keep.split([m.numel() for m in kept.values()])
+        kept = Masks({
+            n: part.view(m.shape)
+            for (n, m), part in zip(kept.items(), parts, strict=True)
+        })  # fmt: skip
+    return kept
+
+
+@pytest.mark.parametrize("case_name", ["mlp", "lenet5", "resnet8_bn"])
+def test_iterative_snip_and_force_give_the_masks_of_plain_loops(case_name):
+    c = cases.case(case_name)
+    for name, foresight in (("iterative_snip", False), ("force", True)):
+        found = prune(c.net, name, density=0.1, batch=(c.x, c.y), rounds=6)
+        assert found == plain_rounds(c, 0.1, 6, foresight=foresight), name
+
+
+def test_the_registry_holds_the_defaults_of_the_references():
+    assert dict(SCORES["iterative_snip"].defaults) == {
+        "rounds": 100, "schedule": "exponential"
+    }  # fmt: skip
+    assert SCORES["force"].defaults["rounds"] == 10 and SCORES["force"].revives
+    assert dict(SCORES["synflow"].defaults) == {
+        "rounds": 100, "schedule": "exponential"
+    }  # fmt: skip
+    assert dict(SCORES["erk"].defaults) == {"scope": "erk"}
+    for name in ("random", "magnitude", "snip", "grasp"):
+        assert not SCORES[name].defaults and not SCORES[name].revives
+
+
+def test_the_named_defaults_are_used_when_nothing_is_said():
+    c = cases.case("resnet8_bn")
+    dense, batch = Masks.dense(c.net), (c.x, c.y)
+    for name, said in (
+        ("grasp", {"temperature": 200.0, "batch_norm": "train", "split": "none"}),
+        ("snip", {"batch_norm": "train", "reduction": "whole"}),
+        ("force", {"batch_norm": "train", "reduction": "whole"}),
+        ("synflow", {"bias": "zero"}),
+    ):
+        function = SCORES[name].function
+        silent, spoken = (
+            function(c.net, dense, batch),
+            function(c.net, dense, batch, **said),
+        )
+        assert all(torch.equal(silent[n], spoken[n]) for n in dense), name

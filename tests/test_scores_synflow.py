@@ -145,3 +145,25 @@ def test_iterative_synflow_never_empties_a_layer_where_one_round_does():
     many = prune(net, "synflow", density=density, batch=batch, rounds=100)
     assert once.effective(net, (1, 8, 8)).kept < many.effective(net, (1, 8, 8)).kept
     assert not many.collapsed
+
+
+def test_the_abs_option_is_the_authors_code_on_a_trained_norm():
+    c = cases.case("mlp_bias")
+    norm = nn.BatchNorm1d(4).double()
+    with torch.no_grad():
+        norm.running_mean.copy_(torch.tensor([8.0, -8.0, 0.5, -0.5]))
+        norm.running_var.copy_(torch.tensor([4.0, 0.25, 1.0, 9.0]))
+        norm.weight.copy_(torch.tensor([1.0, -2.0, 0.5, 3.0]))
+        norm.bias.copy_(torch.tensor([-0.1, 0.2, 0.3, -0.4]))
+    first, second = nn.Linear(6, 4).double(), nn.Linear(4, 3).double()
+    net = nn.Sequential(nn.Flatten(), first, norm, nn.ReLU(), second).eval()
+    found = synflow(net, Masks.dense(net), (c.x, None), bias="abs")
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        for tensor in twin.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.abs_()
+    twin(torch.ones(1, 6, dtype=torch.float64)).sum().backward()
+    for name, weight in references.layers(twin).items():
+        assert close(found[name], (weight * weight.grad).detach())
+        assert torch.all(found[name] >= 0)

@@ -57,7 +57,11 @@ BAD_RECIPES = [
     ({"lr": math.nan}, "lr: expected"),
     ({"lr": "0.1"}, "lr: expected"),
     ({"momentum": 1.0}, "momentum: expected a number from 0 to below 1, got 1.0"),
-    ({"nesterov": True, "momentum": 0.0}, "nesterov: expected momentum above 0"),
+    ({"nesterov": True, "momentum": 0.0}, "above 0, got 'sgd' with momentum=0"),
+    ({"nesterov": True, "optimizer": "adam"}, "nesterov: expected 'sgd' with momentum"),
+    ({"nesterov": 1}, "nesterov: expected a bool, got 1"),
+    ({"augment": "no"}, "augment: expected a bool, got 'no'"),
+    ({"drop_last": 0}, "drop_last: expected a bool, got 0"),
     ({"weight_decay": -1e-4}, "weight_decay: expected"),
     ({"gamma": -1.0}, "gamma: expected"),
     ({"batch": 0}, "batch: expected a positive int, got 0"),
@@ -85,11 +89,43 @@ def test_a_recipe_that_makes_no_sense_is_refused(change, message):
         train.Recipe(**{**GOOD, **change})
 
 
-def test_the_papers_recipes_are_complete():
-    for name, recipe in train.RECIPES.items():
-        rates = train.learning_rates(recipe, 50_000)
-        assert rates[0] == recipe.lr, name
+SGD = {
+    "optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "batch": 128, "epochs": 160,
+    "schedule": "multistep", "augment": True, "drop_last": False, "decay": "all",
+}  # fmt: skip
+PAPERS = {
+    "ntk_sap_resnet20": SGD | {
+        "nesterov": False, "weight_decay": 1e-4, "milestones": (80, 120)},
+    "ntk_sap_vgg16": SGD | {
+        "nesterov": True, "weight_decay": 5e-4, "milestones": (60, 120)},
+    "grasp_resnet": SGD | {
+        "nesterov": False, "weight_decay": 1e-4, "milestones": (80, 120)},
+    "grasp_vgg19": SGD | {
+        "nesterov": False, "weight_decay": 5e-4, "milestones": (80, 120)},
+    "ntt_supervised": {
+        "optimizer": "adam", "lr": 1e-3, "weight_decay": 2e-8, "decay": "weights",
+        "batch": 64, "steps": 42_200, "augment": False, "schedule": "constant"},
+    "robust_pruning_mlp": {
+        "optimizer": "sgd", "lr": 1e-3, "momentum": 0.0, "batch": 100, "steps": 10_000,
+        "augment": False, "schedule": "constant"},
+}  # fmt: skip
+
+
+def test_the_papers_recipes_hold_the_numbers_that_were_read():
+    assert set(PAPERS) == set(train.RECIPES)
+    for name, numbers in PAPERS.items():
+        held = {field: getattr(train.RECIPES[name], field) for field in numbers}
+        assert held == numbers, name
+
+
+def test_the_ntk_sap_recipe_takes_the_papers_number_of_steps():
     drops = train.learning_rates(train.RECIPES["ntk_sap_resnet20"], 50_000)
-    assert len(drops) == 62_400 and drops[80 * 390 - 1 : 80 * 390 + 1] == pytest.approx(
-        [0.1, 0.01]
-    )
+    assert len(drops) == 62_560
+    assert drops[80 * 391 - 1 : 80 * 391 + 1] == pytest.approx([0.1, 0.01])
+
+
+@pytest.mark.parametrize("change", [{"steps": 10**12}, {"epochs": 10**9}])
+def test_more_steps_than_memory_are_refused_before_they_are_listed(change):
+    recipe = train.Recipe(**{**GOOD, "steps": None, **change})
+    with pytest.raises(ValueError, match="expected at most 1,000,000,000 steps, got"):
+        train.learning_rates(recipe, 50_000)

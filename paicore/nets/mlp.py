@@ -117,7 +117,7 @@ def residual_mlp(
         stable: Whether each branch is multiplied by 1/sqrt(L).
         branch_factor: Any other factor c.
 
-    Source: Hayou et al. (2021), Theorem 2 and Proposition 2.
+    Source: Hayou et al. (2021), Theorem 2 and Proposition 2 (as recalled).
     """
     checks.count("width", width)
     parts = [("flatten", Flatten()), ("fc", nn.Linear(prod(in_shape), width, bias))]
