@@ -4,7 +4,9 @@ Standard library only. It checks the names first, sets up .venv if it has to, an
 runs the task with the environment's Python.
 """
 
+import csv
 import filecmp
+import json
 import re
 import shutil
 import subprocess
@@ -72,7 +74,10 @@ def read_arguments(arguments):
     task = arguments[0] if arguments else "help"
     if task not in TASKS:
         raise ValueError(f"unknown task '{task}'; there are {', '.join(TASKS)}")
-    given = dict(word.partition("=")[::2] for word in arguments[1:])
+    for word in arguments[1:]:
+        if "=" not in word:
+            raise ValueError(f"'{word}' is no NAME=value word")
+    given = dict(word.split("=", 1) for word in arguments[1:])
     for name in set(given) - set(DEFAULTS):
         raise ValueError(f"unknown variable '{name}'; there are {', '.join(DEFAULTS)}")
     values = DEFAULTS | {name: text for name, text in given.items() if text}
@@ -84,6 +89,12 @@ def read_arguments(arguments):
         raise ValueError(f"JOBS is a whole number from 1, not '{values['JOBS']}'")
     if values["VENV"] not in (".venv", "none"):
         raise ValueError(f"VENV is .venv or none, not '{values['VENV']}'")
+    if values["FORCE"] not in ("", "1"):
+        raise ValueError(f"FORCE is 1 or nothing, not '{values['FORCE']}'")
+    for name in words(values["EXTRAS"]):
+        if name not in setup.EXTRAS:
+            there = ", ".join(setup.EXTRAS)
+            raise ValueError(f"unknown EXTRAS '{name}'; there are {there}")
     select(values["ONLY"])
     return task, values
 
@@ -146,10 +157,34 @@ def not_promoted(root):
             lost.append(path)
     for path in build.glob("journal/*/*/*.jsonl"):
         folder = root / "figures" / path.parent.relative_to(build / "journal")
-        record = folder / f"{path.stem.rpartition('-')[0]}.csv"
-        if path.parent.name != "smoke" and not record.exists():
+        name, _, key = path.stem.rpartition("-")
+        runs = journal_runs(path)
+        if path.parent.name != "smoke" and runs - committed_runs(folder / name, key):
             lost.append(path)
     return sorted(lost)
+
+
+def journal_runs(path):
+    """Run ids in a journal; a torn line is no finished run."""
+    runs = set()
+    for line in path.read_bytes().splitlines():
+        try:
+            runs.add(json.loads(line)["run"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return runs
+
+
+def committed_runs(record, key):
+    """Run ids of a committed record, none when its config's hash is another."""
+    try:
+        facts = json.loads(record.with_suffix(".json").read_text(encoding="utf-8"))
+        if not facts["config_hash"].startswith(key):
+            return set()
+        with record.with_suffix(".csv").open(encoding="utf-8", newline="") as file:
+            return {row["run"] for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return set()
 
 
 def clean(values, everything=False):

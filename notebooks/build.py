@@ -80,7 +80,7 @@ def refresh_figures(name):
         rows = [path.read_bytes() for path in target.glob("*.csv")]
         committed = {hashlib.sha256(data).hexdigest() for data in rows}
         for svg in sorted((BUILD / "figures" / name / profile).glob("*.svg")):
-            from paicore.records.shards import drawn_from
+            from paicore.records.promotion import drawn_from
 
             if drawn_from(svg) in committed:
                 shutil.copyfile(svg, target / svg.name)
@@ -110,8 +110,31 @@ def check(names):
     return int(bool(found))
 
 
+def method_problem(names, profile, methods):
+    """Which experiment lacks one of the methods, by the check of the run itself."""
+    if not methods.strip(", "):
+        return ""
+    from paicore import records
+    from paicore.records.store import asked_config
+
+    recompute = profile != "smoke"
+    asked = {"profile": profile, "recompute": recompute, "only": methods}
+    settings = records.settings(**asked, device="cpu")
+    for name in names:
+        for experiment in records.find(name).values():
+            if profile in experiment.profiles:
+                try:
+                    asked_config(experiment, settings)
+                except ValueError as error:
+                    return f"METHODS: {name}, {error}"
+    return ""
+
+
 def reproduce(names, profile, methods, jobs):
     """Compute notebooks into build/ and print the scorecard; returns the status."""
+    if problem := method_problem(names, profile, methods):
+        print(problem, file=sys.stderr)
+        return 2
     smoke = profile == "smoke"
     parameters = {"profile": profile, "recompute": not smoke, "only": methods}
     run = partial(

@@ -1,6 +1,7 @@
 """Environment files agree, commands exist, and the set-up repairs and explains."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
@@ -139,6 +140,9 @@ def test_torch_and_torchvision_import_as_a_pair():
         (["test", "JOBS=0"], "JOBS is a whole number"),
         (["test", "JOB=2"], "unknown variable 'JOB'"),
         (["test", "VENV=env"], "VENV is .venv or none"),
+        (["setup", "VENV=none", "EXTRAS=test,nope"], "unknown EXTRAS 'nope'; there"),
+        (["clean", "FORCE=0"], "FORCE is 1 or nothing, not '0'"),
+        (["clean", "FORCE"], "'FORCE' is no NAME=value word"),
     ],
 )
 def test_an_unknown_name_or_value_is_one_sentence_and_status_2(arguments, says, capsys):
@@ -278,15 +282,51 @@ def test_more_than_the_limit_in_total_fails(monkeypatch, capfd):
     assert "stopped: more than" in capfd.readouterr().out
 
 
+@pytest.fixture
+def half_done(tmp_path, monkeypatch):
+    """A root with a committed record of two runs, and the journal of its runs."""
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    committed = tmp_path / "figures" / "00_tour" / "quick"
+    committed.mkdir(parents=True)
+    (committed / "a.json").write_text('{"config_hash": "12345678ff"}')
+    rows = [f'"snip,0.1,,{seed}",snip,{seed}' for seed in (0, 0, 1)]
+    (committed / "a.csv").write_text("\n".join(["run,method,seed", *rows]) + "\n")
+    journal = tmp_path / "build" / "journal" / "00_tour" / "quick" / "a-12345678.jsonl"
+    journal.parent.mkdir(parents=True)
+    lines = [json.dumps({"check": "", "run": f"snip,0.1,,{seed}"}) for seed in (0, 1)]
+    journal.write_text("\n".join([*lines, '{"check": "torn']))
+    return journal
+
+
+def test_clean_removes_a_journal_whose_runs_are_all_committed(half_done):
+    assert tasks.clean(tasks.DEFAULTS) == 0
+    assert not half_done.exists()
+
+
+@pytest.mark.parametrize("how", ["more runs", "other config", "no JSON", "no rows"])
+def test_clean_keeps_a_journal_with_runs_that_are_not_committed(half_done, how, capsys):
+    root, journal = half_done.parents[4], half_done
+    committed = root / "figures" / "00_tour" / "quick"
+    if how == "more runs":
+        with journal.open("a") as file:
+            file.write('\n{"check": "", "run": "snip,0.1,,2"}\n')
+    elif how == "other config":  # the same run ids, but other numbers
+        journal = journal.rename(journal.with_name("a-87654321.jsonl"))
+    else:
+        (committed / {"no JSON": "a.json", "no rows": "a.csv"}[how]).write_text("[1]")
+    assert tasks.not_promoted(root) == [journal]
+    assert tasks.main(["clean"], 0.0) == tasks.main(["clean", "FORCE="], 0.0) == 1
+    assert journal.exists()
+    assert tasks.main(["clean", "FORCE=1"], 0.0) == 0
+    assert not journal.exists()
+
+
 def test_clean_keeps_runs_that_are_not_promoted(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(setup, "ROOT", tmp_path)
     rows = tmp_path / "build" / "figures" / "00_tour" / "quick" / "a.csv"
     rows.parent.mkdir(parents=True)
     rows.write_text("1")
-    journal = tmp_path / "build" / "journal" / "00_tour" / "quick" / "a-12345678.jsonl"
-    journal.parent.mkdir(parents=True)
-    journal.touch()
-    assert tasks.not_promoted(tmp_path) == [rows, journal]
+    assert tasks.not_promoted(tmp_path) == [rows]
     assert tasks.clean(tasks.DEFAULTS) == 1
     assert rows.exists()
     assert "make promote" in capsys.readouterr().out

@@ -170,7 +170,7 @@ def test_other_rows_give_other_bytes(record, tmp_path):
 
 
 def test_a_figure_names_the_rows_it_was_drawn_from(record, tmp_path):
-    from paicore.records.shards import drawn_from
+    from paicore.records.promotion import drawn_from
 
     figures.save(drawn(record), record)
     svg = tmp_path / "build/figures/00_tour/quick/accuracy.svg"

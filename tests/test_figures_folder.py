@@ -10,9 +10,9 @@ import pytest
 
 from paicore import records
 from paicore.experiments import Config, Experiment
+from paicore.records.promotion import drawn_from
 from paicore.records.provenance import KEYS
 from paicore.records.rows import COLUMNS
-from paicore.records.shards import drawn_from
 
 CSV_LIMIT = 200_000
 TOTAL_LIMIT = 10_000_000
@@ -140,6 +140,8 @@ def good(tmp_path, monkeypatch):
     figure = f"<svg>rows sha256 {facts['csv_sha256']}</svg>"
     (folder / "tiny.svg").write_text(figure)
     (folder / "tiny_late.svg").write_text(figure)
+    # the throw-away experiment is in no module of paicore.experiments
+    monkeypatch.setattr("paicore.records.promotion.find", find)
     records.promote()
     return tmp_path / "figures"
 
@@ -218,7 +220,9 @@ SPOILT = {
     "have the columns": other_columns,
     "bytes, limit 200000": large,
     "bytes, limit 10000000": huge,
-    "another number": lambda f: edit(f, runs={"done": 3, "asked": 4}),
+    "another number": lambda f: edit(
+        f, runs={"done": 3, "asked": 4, "resumed": 0, "core_complete": True}
+    ),
     "smoke is never committed": smoke,
     "neither rows": lambda f: (f / "00_tour/weights.pkl").touch(),
 }

@@ -1,4 +1,4 @@
-"""Records: identity, settings, load-or-run, provenance, merge and promote."""
+"""Records: identity, settings, load-or-run, provenance and the command line."""
 
 import dataclasses
 import hashlib
@@ -11,77 +11,32 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from records_cases import (
+    PROFILES,
+    RAN,
+    TINY,
+    Tiny,
+    cells,
+    edit,
+    empty_repository,
+    find,
+    go,
+    journal_of,
+    replay,
+    run,
+    tree,
+)
 
 from paicore import records
-from paicore.experiments import Config, Experiment
 from paicore.records.__main__ import main
 from paicore.records.journal import decode, encode, opened
 from paicore.records.provenance import KEYS
 from paicore.records.rows import checked
 
-RAN = []
-
-
-@dataclasses.dataclass(frozen=True)
-class Tiny(Config):
-    """A config with one field that decides the rows."""
-
-    width: int = 4
-    sizes: tuple = (1, 2)
-
-
-def cells(config):
-    methods = ["snip", "synflow"]
-    if config.only:
-        methods = [name for name in methods if name in config.only.split(",")]
-    return [
-        {"method": m, "density": d, "seed": s, "variant": ""}
-        for m in methods
-        for d in (0.1, 1 / 3)
-        for s in range(config.seeds)
-    ]
-
-
-def run(config, cell):
-    RAN.append(records.run_id(cell))
-    value = config.width * cell["density"] + cell["seed"]
-    return [{"step": s, "loss": value / (s + 1), "odd": math.nan} for s in (1, 0)]
-
-
-PROFILES = {"smoke": Tiny(), "quick": Tiny(seeds=2, width=8), "paper": Tiny(width=64)}
-COST = {"smoke": "1 s", "quick": "8 min on 2 CPU cores", "paper": "4 GPU-h"}
-TINY = Experiment("00_tour", "tiny", cells, run, ("loss", "odd"), PROFILES, COST)
-
 
 @pytest.fixture(autouse=True)
 def root(tmp_path, monkeypatch):
-    """An empty repository of our own."""
-    monkeypatch.setenv("PAICORE_ROOT", str(tmp_path))
-    for name in ("PAICORE_PARAMS", "PAICORE_JOBS"):
-        monkeypatch.delenv(name, raising=False)
-    RAN.clear()
-    return tmp_path
-
-
-def go(profile="quick", experiment=TINY, **more):
-    settings = records.settings(
-        profile=profile, recompute=True, **{"device": "cpu", **more}
-    )
-    return records.load_or_run(experiment, settings, progress=False)
-
-
-def replay(profile="best", experiment=TINY):
-    return records.load_or_run(experiment, records.settings(profile=profile))
-
-
-def tree(folder):
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path: path.read_bytes() for path in files}
-
-
-def edit(path, **changes):
-    facts = json.loads(path.read_text()) | changes
-    path.write_text(json.dumps(facts))
+    return empty_repository(tmp_path, monkeypatch)
 
 
 # identity
@@ -366,8 +321,12 @@ def test_processes_make_the_same_record(root, monkeypatch):
     records.load_or_run(TINY, settings, executor=records.processes(1), progress=False)
     assert RAN == [], "the runs belong in the worker"
     assert (root / "build/figures/00_tour/quick/tiny.csv").read_bytes() == alone
-    monkeypatch.setenv("PAICORE_JOBS", "none")
-    with pytest.raises(ValueError, match="PAICORE_JOBS"):
+
+
+@pytest.mark.parametrize("text", ["none", "0", "²", "٢", "1.0", ""])
+def test_a_number_of_jobs_that_is_none_is_refused(text, monkeypatch):
+    monkeypatch.setenv("PAICORE_JOBS", text)
+    with pytest.raises(ValueError, match="PAICORE_JOBS: expected a number"):
         go()
 
 
@@ -447,6 +406,37 @@ def test_a_changed_csv_is_not_shown(committed):
     assert "CSV is not the one" in replay().message
 
 
+BROKEN = {
+    "half": (b'{"config_hash": "ab', "Unterminated string"),
+    "empty": (b"", "Expecting value"),
+    "a list": (b"[1]", "it is no dict"),
+    "no UTF-8": (b'{"a": "\xff"}', "can't decode byte 0xff"),
+    "a key less": (b'{"config": {"seeds": 2}}', "no only in config"),
+    "deep": (b"[" * 100_000, "recursion"),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_json_that_cannot_be_read_is_not_run_and_named(committed, how):
+    content, why = BROKEN[how]
+    committed.write_bytes(content)
+    record = replay()
+    assert record.rows is None
+    assert "quick record's JSON cannot be read" in record.message
+    assert "(figures/00_tour/quick/tiny.json: " in record.message
+    assert why in record.message and "--profile quick` runs it" in record.message
+
+
+@pytest.mark.parametrize(
+    ("key", "why"), [("runs", "no runs in it"), ("started", "no started in it")]
+)
+def test_a_json_without_what_is_read_of_it_is_named(committed, key, why):
+    facts = json.loads(committed.read_text())
+    del facts[key]
+    committed.write_text(json.dumps(facts))
+    assert f"tiny.json: {why})" in replay().message
+
+
 def test_a_record_without_its_core_is_not_shown(committed):
     lines = committed.with_suffix(".csv").read_text().splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith('"snip,0.1,'))
@@ -462,62 +452,11 @@ def test_a_record_marked_stale_is_shown_with_its_reason(committed):
     assert replay().message.endswith("(stale: SNIP's batch order was wrong)")
 
 
-# merge, promote, command line
-
-
-def journal_of(root):
-    return next((root / "build/journal").rglob("*.jsonl"))
-
-
-def test_shards_merge_into_one_record(root):
-    whole = go().rows
-    full = journal_of(root)
-    lines = full.read_bytes().splitlines(keepends=True)
-    (root / "a.jsonl").write_bytes(b"".join(lines[:5]))
-    (root / "b.jsonl").write_bytes(b"".join(lines[3:]) + b'{"check": "torn')
-    full.unlink()
-    assert records.merge(["a.jsonl", "b.jsonl"], full) == 8
-    RAN.clear()
-    assert go().rows.equals(whole)
-    assert RAN == []
-
-
-def test_shards_that_disagree_are_refused(root):
-    entry = {"run": "a,1,,0", "cell": {}, "rows": [{"step": 0, "loss": 1.0}]}
-    (root / "a.jsonl").write_bytes(encode(entry))
-    other = {**entry, "rows": [{"step": 0, "loss": 2.0}]}
-    (root / "b.jsonl").write_bytes(encode(other))
-    with pytest.raises(ValueError, match="run a,1,,0 has other rows"):
-        records.merge(["a.jsonl", "b.jsonl"], "c.jsonl")
-    with pytest.raises(ValueError, match=r"no d\.jsonl"):
-        records.merge(["a.jsonl", "d.jsonl"], "c.jsonl")
-    assert not (root / "c.jsonl").exists()
-
-
-def test_promote_copies_complete_records_and_refuses_others_by_name(root):
-    go("smoke")
-    go("paper", only="snip")
-    go("quick")
-    with pytest.raises(ValueError, match=r"00_tour/paper/tiny \(2 of 4 runs\)"):
-        records.promote()
-    names = {p.relative_to(root / "figures").as_posix() for p in tree(root / "figures")}
-    assert names == {"00_tour/quick/tiny.csv", "00_tour/quick/tiny.json"}
-
-
-def test_promote_takes_only_figures_drawn_from_the_same_rows(root):
-    facts = go().provenance
-    folder = root / "build/figures/00_tour/quick"
-    (folder / "tiny.svg").write_text(f"<svg>rows sha256 {facts['csv_sha256']}</svg>")
-    (folder / "tiny_old.svg").write_text(f"<svg>rows sha256 {'0' * 64}</svg>")
-    copied = records.promote()
-    assert "00_tour/quick/tiny.svg" in copied
-    assert not (root / "figures/00_tour/quick/tiny_old.svg").exists()
+# command line
 
 
 def test_the_command_line_runs_merges_and_promotes(root, monkeypatch, capsys):
-    monkeypatch.setattr(
-        "paicore.records.__main__.find", lambda notebook: {"tiny": TINY}
-    )
+    monkeypatch.setattr("paicore.records.__main__.find", find)
     words = ["run", "00_tour", "tiny", "--profile", "quick", "--seeds", "1"]
     assert main([*words, "--device", "cpu"]) == 0
     assert "4 of 8 runs" in capsys.readouterr().out

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from paicore import records
+from paicore.records.calls import RunError
 from paicore.records.journal import opened, read
 
 PACKAGE = Path(records.__file__).resolve().parents[1]
@@ -82,6 +83,44 @@ def deadly(cell):
         time.sleep(0.3)  # the runs before it finish
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return rows(cell)
+
+def lethal(cell):
+    os._exit(1)
+
+class One_Way(Exception):
+    # It pickles, and does not unpickle: that needs two arguments.
+    def __init__(self, text, number):
+        super().__init__(f"{text} {number}")
+
+def nest():
+    inner = []
+    for _ in range(100_000):
+        inner = [inner]
+    return inner
+
+BAD = {
+    "nested": lambda: [{"step": nest()}],
+    "unreadable": lambda: [{"step": {1}}],
+    "surrogate": lambda: [{"step": "\\ud800"}],
+    "taken": lambda: [{"step": 0, "run": "x", "seed": 5}],
+    "by_number": lambda: [{0: 1}],
+    "no_rows": lambda: {"step": 0},
+    "no_mapping": lambda: ["step"],
+}
+
+def bad(cell):
+    if cell["seed"] != 2:
+        return rows(cell)
+    if os.environ["BAD"] == "one_way":
+        raise One_Way("lost", 1)
+    if os.environ["BAD"] == "leaving":
+        raise SystemExit(3)
+    return BAD[os.environ["BAD"]]()
+
+def stopping(cell):
+    if cell["seed"] == 5:
+        raise KeyboardInterrupt("by hand")
     return rows(cell)
 
 def failing(cell):
@@ -267,7 +306,8 @@ def test_a_worker_that_always_dies_stops_the_sweep_and_the_rest_is_kept(
 
     monkeypatch.setenv("DIE", "always")
     journal = tmp_path / "sweep.jsonl"
-    with pytest.raises(records.SweepStopped, match=r"[3-7] of 8 kept, run again"):
+    says = r"snip,0\.1,,3 failed: its worker died .*; 7 of 8 kept, run again"
+    with pytest.raises(records.SweepStopped, match=says):
         records.sweep(
             deadly,
             CELLS[:8],
@@ -276,8 +316,88 @@ def test_a_worker_that_always_dies_stops_the_sweep_and_the_rest_is_kept(
             progress=False,
         )
     kept = set(read(journal)[0].runs)
-    assert {f"snip,0.1,,{seed}" for seed in range(3)} <= kept
-    assert "snip,0.1,,3" not in kept
+    assert kept == {f"snip,0.1,,{seed}" for seed in (0, 1, 2, 4, 5, 6, 7)}
+
+
+def test_workers_that_die_on_every_run_stop_the_sweep_early(light, monkeypatch):
+    from work import CELLS, lethal
+
+    said = []
+    with pytest.raises(records.SweepStopped, match="0 of 40 kept"):
+        records.sweep(
+            lethal, CELLS[:40], executor=records.processes(1), progress=said.append
+        )
+    assert sum("its worker died" in line for line in said) == 3
+
+
+def outcome(work, executor):
+    """Return the message of the sweep that stops and what its journal then holds."""
+    from work import CELLS
+
+    with pytest.raises(records.SweepStopped) as stopped:
+        records.sweep(
+            work, CELLS[:6], executor=executor, journal="build/j.jsonl", progress=False
+        )
+    journal = Path(os.environ["PAICORE_ROOT"], "build/j.jsonl")
+    kept = sorted(read(journal)[0].runs)
+    journal.unlink()
+    return str(stopped.value), kept
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("one_way", "One_Way: lost 1"),
+        ("leaving", "SystemExit: 3"),
+        ("nested", "ValueError: run snip,0.1,,2: a row is no JSON in UTF-8"),
+        ("unreadable", "TypeError: run snip,0.1,,2: a row is no JSON: Object"),
+        ("surrogate", "ValueError: run snip,0.1,,2: a row is no JSON in UTF-8"),
+        ("taken", "ValueError: run snip,0.1,,2: a row holds ['run', 'seed'], which"),
+        ("by_number", "TypeError: run snip,0.1,,2: expected rows of texts to values"),
+        ("no_rows", "TypeError: run snip,0.1,,2: expected a list of rows, got a dict"),
+        ("no_mapping", "TypeError: run snip,0.1,,2: expected rows of texts to val"),
+    ],
+)
+def test_what_is_no_row_fails_its_run_alone_and_alike_with_and_without_workers(
+    light, tmp_path, monkeypatch, name, says
+):
+    import work
+
+    monkeypatch.setenv("PAICORE_ROOT", str(tmp_path))
+    monkeypatch.setenv("BAD", name)
+    alone = outcome(work.bad, None)
+    assert f"snip,0.1,,2 failed: {says}" in alone[0] and "5 of 6 kept" in alone[0]
+    assert alone[1] == [f"snip,0.1,,{seed}" for seed in (0, 1, 3, 4, 5)]
+    assert outcome(work.bad, records.processes(2)) == alone
+
+
+def test_rows_are_the_same_from_a_run_and_from_its_journal(light, tmp_path):
+    from work import CELLS
+
+    def odd(cell):
+        return [{"step": 0, "pair": (1, 2), "none": None, "text": "µ"}]
+
+    journal = tmp_path / "sweep.jsonl"
+    first = records.sweep(odd, CELLS[:2], journal=journal, progress=False)
+    assert first == records.sweep(odd, CELLS[:2], journal=journal, progress=False)
+
+
+def test_a_keyboard_interrupt_inside_a_run_ends_the_sweep_without_noise(
+    light, tmp_path
+):
+    child = Child(light, tmp_path / "sweep.jsonl", workers=2)
+    text = (light / "child.py").read_text().replace("slow", "stopping")
+    (light / "child.py").write_text(text)
+    process = subprocess.Popen(
+        [sys.executable, light / "child.py", child.journal, tmp_path, "0", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode not in (0, None)
+    assert said.rstrip().endswith("KeyboardInterrupt: by hand")
+    assert "InvalidStateError" not in said and "Exception in thread" not in said
+    assert {"snip,0.1,,0", "snip,0.1,,1"} & child.kept()
 
 
 def test_an_error_in_one_run_lets_the_others_finish_and_names_the_run(light, tmp_path):
@@ -290,7 +410,9 @@ def test_an_error_in_one_run_lets_the_others_finish_and_names_the_run(light, tmp
             records.sweep(
                 failing, CELLS[:6], executor=executor, journal=journal, progress=False
             )
-        assert isinstance(error.value.__cause__, ArithmeticError)
+        cause = error.value.__cause__
+        assert isinstance(cause, RunError)
+        assert 'raise ArithmeticError("no number here")' in str(cause)
         assert {name[-1] for name in read(journal)[0].runs} == set("0135")
 
 

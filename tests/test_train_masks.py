@@ -1,4 +1,6 @@
+import contextlib
 import copy
+import math
 
 import pytest
 import torch
@@ -81,7 +83,8 @@ def test_without_the_projection_momentum_would_move_pruned_weights(monkeypatch):
     masks = random_masks(net, 0.2)
     for key, mask in masks.items():
         net.get_parameter(key).data.mul_(mask)
-    monkeypatch.setattr(fitting, "projection", lambda *_: lambda: None)
+    idle = contextlib.nullcontext(lambda: None)
+    monkeypatch.setattr(fitting, "projected", lambda *_: idle)
     train.fit(net, DIGITS, recipe, masks=masks, generator=seeded())
     key, mask = next(iter(masks.items()))
     assert net.get_parameter(key)[~mask].abs().max() > 0
@@ -107,3 +110,51 @@ def test_decay_of_weights_leaves_out_everything_of_one_dimension():
         assert len(held) == len(list(net.parameters()))
         free = {id(p) for p in free} | ({id(net[5].bias)} if free else set())
         assert all((rate == 0.0) == (key in free) for key, rate in held.items())
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_pruned_may_be_anything_and_what_is_kept_must_be_finite(bad):
+    net = mlp()
+    masks = random_masks(net, 0.5)
+    clean = copy.deepcopy(net)
+    for key, mask in masks.items():
+        net.get_parameter(key).data[~mask] = bad
+    with pytest.raises(ValueError, match=r"net: expected finite .*'1\.weight'"):
+        train.fit(net, DIGITS, of("momentum"), generator=seeded())
+    rows = [
+        train.fit(n, DIGITS, of("momentum"), masks=masks, generator=seeded())
+        for n in (net, clean)
+    ]
+    assert rows[0] == rows[1]
+    for key, mask in masks.items():
+        assert (net.get_parameter(key)[~mask] == 0).all()
+    net[5].bias.data[3] = bad
+    before = copy.deepcopy(net.state_dict())
+    with pytest.raises(ValueError, match=r"got 1 kept ones in '5\.bias'"):
+        train.fit(net, DIGITS, of("momentum"), masks=masks, generator=seeded())
+    after = net.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before if k != "5.bias")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_pruned_weights_are_zero_when_an_optimiser_step_is_interrupted(
+    error, monkeypatch
+):
+    net = mlp()
+    masks = random_masks(net, 0.5)
+    step, taken = torch.optim.SGD.step, []
+
+    def interrupted(self, *args):
+        step(self, *args)
+        taken.append(net[1].weight[~masks["1.weight"]].abs().max().item())
+        if len(taken) == 3:
+            net[3].weight.data[~masks["3.weight"]] = math.nan
+            raise error("now")
+
+    monkeypatch.setattr(torch.optim.SGD, "step", interrupted)
+    recipe = of("momentum", steps=5)
+    with pytest.raises(error, match="now"):
+        train.fit(net, DIGITS, recipe, masks=masks, generator=seeded())
+    assert taken[-1] > 0  # the step itself moved them
+    for key, mask in masks.items():
+        assert (net.get_parameter(key)[~mask] == 0).all(), key

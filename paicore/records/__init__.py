@@ -12,7 +12,8 @@ imports neither torch nor pandas until it needs them.
 from paicore.records.identity import config_hash, core_of, find, run_id
 from paicore.records.parameters import Settings, settings
 from paicore.records.places import root
-from paicore.records.shards import merge, promote
+from paicore.records.promotion import promote
+from paicore.records.shards import merge
 from paicore.records.store import Record, best, load_or_run, stored
 from paicore.records.sweeps import SweepStopped, sweep
 from paicore.records.workers import processes

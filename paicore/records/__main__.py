@@ -72,6 +72,10 @@ def _run(options: argparse.Namespace) -> None:
     )
     if options.jobs > 1 and chosen.device == "cuda":
         raise ValueError("jobs: several processes are for the CPU; add --device cpu")
+    if chosen.device == "cpu":
+        import torch
+
+        torch.set_num_threads(1)  # small networks are slower on two
     executor = processes(options.jobs) if options.jobs > 1 else None
     for name in names:
         record = load_or_run(experiments[name], chosen, executor=executor)

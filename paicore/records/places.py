@@ -32,9 +32,12 @@ def journal_path(notebook: str, profile: str, name: str, key: str) -> Path:
     return root() / "build/journal" / notebook / profile / f"{name}-{key[:8]}.jsonl"
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write `text` with LF line ends so that no reader ever sees half of it."""
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write text with LF line ends, or bytes; no reader ever sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(text.encode("utf-8"))
+    with draft.open("wb") as file:
+        file.write(content if isinstance(content, bytes) else content.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())  # before the rename, or a power cut leaves it empty
     os.replace(draft, path)

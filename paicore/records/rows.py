@@ -115,6 +115,12 @@ def read_csv(path: Path) -> "pandas.DataFrame":
     )
 
 
+def run_ids(path: Path) -> set[str]:
+    """Return the runs that a record's CSV holds; ids contain commas."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {line[0] for line in list(csv.reader(file))[1:] if line}
+
+
 def _column(name: str, texts: Sequence[str]) -> "pandas.Series":
     """Return a column in its type; a value column of texts stays text."""
     import pandas

@@ -8,6 +8,7 @@ import dataclasses
 import datetime
 import json
 import os
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paicore.experiments import Config, Experiment
+from paicore.records.facts import read_facts
 from paicore.records.identity import by_id, config_hash, core_is_complete, core_of
 from paicore.records.parameters import Settings
 from paicore.records.places import journal_path, record_path, shown, write_atomic
@@ -91,7 +93,7 @@ def load_or_run(
         return best(experiment, COMMITTED, best_of or (settings.profile,))
     if settings.profile not in experiment.profiles:
         return stored(experiment, settings.profile, COMMITTED)
-    config = _asked_config(experiment, settings)
+    config = asked_config(experiment, settings)
     return _run(experiment, settings.profile, config, executor, progress)
 
 
@@ -124,11 +126,14 @@ def stored(experiment: Experiment, profile: str, folder: str | Path) -> Record:
     csv, made = path.with_suffix(".csv"), path.with_suffix(".json")
     if not (csv.exists() and made.exists()):
         return _missing(experiment, profile, "not run")
-    facts = json.loads(made.read_text(encoding="utf-8"))
-    if facts.get("config_hash") != config_hash(config):
+    try:
+        facts = read_facts(made)
+    except ValueError as error:
+        return _missing(experiment, profile, str(error))
+    if facts["config_hash"] != config_hash(config):
         why = f"stale, the {profile} record was made with another config"
         return _missing(experiment, profile, why, facts)
-    if facts.get("csv_sha256") != sha256(csv.read_bytes()):
+    if facts["csv_sha256"] != sha256(csv.read_bytes()):
         why = f"the {profile} record's CSV is not the one that its JSON names"
         return _missing(experiment, profile, why, facts)
     rows = read_csv(csv)
@@ -174,8 +179,19 @@ def _complete(
     return Record(experiment, profile, rows, config, facts, done, asked, text)
 
 
-def _asked_config(experiment: Experiment, settings: Settings) -> Config:
-    """Return the profile's config with the asked seeds, methods and device."""
+def asked_config(experiment: Experiment, settings: Settings) -> Config:
+    """Return the profile's config with the asked seeds, methods and device.
+
+    Args:
+        experiment: It has the profile that the settings name.
+        settings: What was asked for.
+
+    Returns:
+        The config to run.
+
+    Raises:
+        ValueError: A method is not the experiment's.
+    """
     config = experiment.profiles[settings.profile]
     every = experiment.cells(dataclasses.replace(config, seeds=1, only=""))
     methods = {cell["method"] for cell in every}
@@ -228,7 +244,7 @@ def _check_columns(experiment: Experiment, journal: Path, kept: dict) -> None:
 def _jobs(profile: str, config: Config) -> Callable[[], Executor] | None:
     """Return a factory of ``PAICORE_JOBS`` processes where they make sense."""
     text = os.environ.get("PAICORE_JOBS", "1")
-    if not text.isdigit() or int(text) < 1:
+    if not re.fullmatch("[1-9][0-9]*", text):
         raise ValueError(f"PAICORE_JOBS: expected a number of 1 or more, got {text!r}")
     alone = profile == "smoke" or config.device != "cpu" or int(text) == 1
     return None if alone else processes(int(text))

@@ -1,18 +1,19 @@
 """Sweeps that resume: every finished run is kept, whatever happens to the others."""
 
 import contextlib
-import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from paicore.records.calls import Call, Failure, RunError
 from paicore.records.identity import by_id
 from paicore.records.journal import Journal, opened
 from paicore.records.places import under_root
 from paicore.records.progress import Report, reporter
 
 IN_FLIGHT = 256  # futures at a time: enough for a cluster, small in memory
+MOST_DEATHS = 3  # runs whose worker dies also when alone, before a sweep gives up
 
 Task = list[str]  # the run ids of one call
 
@@ -28,30 +29,23 @@ class _State:
     cells: dict[str, dict]
     journal: Journal
     report: Report
-    run: Callable
-    grouped: bool
-    errors: list[tuple[Task, Exception]] = field(default_factory=list)
+    call: Call
+    errors: list[tuple[Task, Failure]] = field(default_factory=list)
 
-    def argument(self, task: Task):
-        """Return what `run` gets: a cell, or the list of cells of a group."""
-        cells = [dict(self.cells[name]) for name in task]
-        return cells if self.grouped else cells[0]
+    def argument(self, task: Task) -> dict[str, dict]:
+        """Return what the call gets: run id to cell."""
+        return {name: self.cells[name] for name in task}
 
-    def entries(self, task: Task, result: list) -> list[tuple]:
-        """Return (run, cell, rows) for each run of a finished call, checked."""
-        results = list(result) if self.grouped else [result]
-        if len(results) != len(task):
-            text = f"run: expected rows of {len(task)} runs, got {len(results)}"
-            raise ValueError(text)
-        pairs = zip(task, results, strict=True)
-        found = [(n, self.cells[n], list(rows)) for n, rows in pairs]
-        json.dumps(found)  # a TypeError here belongs to the run, not to the journal
-        return found
-
-    def fail(self, task: Task, error: Exception) -> None:
+    def fail(self, task: Task, failure: Failure) -> None:
         """Note an error and let the other runs go on."""
-        self.errors.append((task, error))
-        self.report(text=f"{task[0]} failed: {type(error).__name__}: {error}")
+        self.errors.append((task, failure))
+        self.report(text=f"{task[0]} failed: {failure.reason}")
+
+    def remaining(self, tasks: list[Task]) -> list[Task]:
+        """Return the tasks that neither finished nor failed."""
+        failed = [task for task, _ in self.errors]
+        kept = self.journal.runs
+        return [task for task in tasks if task not in failed and task[0] not in kept]
 
     def stopped(self, reason: str) -> SweepStopped:
         """Return the error that says what is kept."""
@@ -74,14 +68,15 @@ def sweep(
 
     Conventions: a cell is a dict of method, density, seed and variant; `run_id` names
     it. An error inside `run` lets all others finish, then raises `SweepStopped`. A
-    worker that dies costs only the runs under way: the executor is rebuilt once for
-    what remains, then `SweepStopped` is raised. Ctrl-C keeps everything finished. Kill
-    the driver at any point and call again: the rows are those of a sweep that was
-    never killed.
+    worker that dies costs only the runs under way: a fresh executor takes what remains,
+    with those runs last, and what is still left then runs one by one. A run whose
+    worker dies also there has failed. Ctrl-C keeps everything finished. Kill the driver
+    at any point and call again: the rows are those of a sweep that was never killed.
 
     Args:
-        run: Cell to its rows; with `group`, list of cells to the list of their rows.
-            Importable by the workers when there are any.
+        run: Cell to its rows, a list of mappings that JSON can hold and that leave the
+            names of the cell free; with `group`, list of cells to the list of their
+            rows. Importable by the workers when there are any.
         configs: The cells, each once.
         group: Cell to a key; cells of equal key go to one call.
         executor: Function that returns a ``concurrent.futures.Executor``, for example
@@ -101,13 +96,13 @@ def sweep(
         with reporter(len(cells), kept, progress) as report:
             for problem in book.problems:
                 report(text=problem)
-            state = _State(cells, book, report, run, group is not None)
+            state = _State(cells, book, report, Call(run, group is not None))
             _drive(state, _tasks(state, group), executor)
         if state.errors:
             order = list(cells)
-            task, error = min(state.errors, key=lambda pair: order.index(pair[0][0]))
-            reason = f"{task[0]} failed: {type(error).__name__}: {error}"
-            raise state.stopped(reason) from error
+            task, failure = min(state.errors, key=lambda pair: order.index(pair[0][0]))
+            reason = f"{task[0]} failed: {failure.reason}"
+            raise state.stopped(reason) from RunError(failure.trace)
         return [row for name in cells for row in flat(book.runs[name])]
 
 
@@ -127,82 +122,99 @@ def _tasks(state: _State, group: Callable | None) -> list[Task]:
 
 
 def _drive(state: _State, tasks: list[Task], executor: Callable | None) -> None:
-    """Run the tasks here, or in an executor that may break once."""
+    """Run the tasks here, or in an executor that may break."""
     if executor is None:
         for task in tasks:
-            _settle(state, task, lambda task=task: state.run(state.argument(task)))
+            _settle(state, task, lambda task=task: state.call(state.argument(task)))
         return
-    for attempt in (1, 2):
-        if not tasks or _drive_once(state, tasks, executor):
+    for _ in range(2):
+        lost = _drive_once(state, tasks, executor)
+        tasks = state.remaining(tasks)
+        if not tasks:
             return
-        failed = [task for task, _ in state.errors]
-        tasks = [t for t in tasks if t not in failed and t[0] not in state.journal.runs]
-        if attempt == 1 and tasks:
-            state.report(text=f"a worker died; again for {len(tasks)} that remain")
-    if tasks:
-        reason = "workers died twice (memory? a run that they cannot import?)"
-        raise state.stopped(reason)
+        state.report(text=f"a worker died; again for {len(tasks)} that remain")
+        # Executors begin runs as submitted: the first of the lost are the suspects.
+        tasks = [task for task in tasks if task not in lost] + lost[::-1]
+    _drive_alone(state, tasks, executor)
 
 
-def _drive_once(state: _State, tasks: list[Task], executor: Callable) -> bool:
-    """Run the tasks in a fresh executor; False when it broke."""
+def _drive_alone(state: _State, tasks: list[Task], executor: Callable) -> None:
+    """Run each task alone in an executor; one that breaks it has failed."""
+    deaths = 0
+    for task in tasks:
+        if _drive_once(state, [task], executor):
+            reason = "its worker died (memory? a run that it cannot import?)"
+            state.fail(task, Failure(reason, reason))
+            deaths += 1
+        if deaths == MOST_DEATHS:
+            return
+
+
+def _drive_once(state: _State, tasks: list[Task], executor: Callable) -> list[Task]:
+    """Run the tasks in a fresh executor; return those under way when it broke."""
+    lost, queue, whole = [], iter(tasks), True
     with _pool(executor) as (pool, flying):
-        whole, queue = True, iter(tasks)
-        while whole or flying:
+        while flying or whole:
             try:
                 while whole and len(flying) < IN_FLIGHT:
                     if (task := next(queue, None)) is None:
                         break
-                    flying[pool.submit(state.run, state.argument(task))] = task
+                    flying[pool.submit(state.call, state.argument(task))] = task
             except BrokenExecutor:
-                whole = False
+                lost.append(task)
             if not flying:
-                return whole
+                break
             try:
                 done, _ = wait(flying, return_when=FIRST_COMPLETED)
             except KeyboardInterrupt:
                 _harvest(state, flying, [future for future in flying if future.done()])
                 raise
-            whole = _harvest(state, flying, done) and whole
-        return whole
+            lost += _harvest(state, flying, done)
+            whole = not lost
+    return lost
 
 
-def _harvest(state: _State, flying: dict, done: Iterable) -> bool:
-    """Keep the results of finished futures; False when the executor broke."""
-    whole = True
+def _harvest(state: _State, flying: dict, done: Iterable) -> list[Task]:
+    """Keep the results of finished futures; return the tasks of a broken executor."""
+    lost = []
     for future in [future for future in flying if future in done]:  # as submitted
         task = flying.pop(future)
         if isinstance(future.exception(), BrokenExecutor):
-            whole = False
+            lost.append(task)
         else:
             _settle(state, task, future.result)
-    return whole
+    return lost
 
 
 def _settle(state: _State, task: Task, result: Callable) -> None:
     """Keep a result or note the error; a journal that cannot be written ends all."""
     try:
-        entries = state.entries(task, result())
-    except Exception as error:
-        state.fail(task, error)
+        found = result()
+    except Exception as error:  # the call could not be sent, or its result not
+        found = Failure.of(error)
+    if isinstance(found, Failure):
+        state.fail(task, found)
         return
-    for entry in entries:
+    for entry in found:
         state.journal.append(*entry)
         state.report(entry[0])
 
 
 @contextlib.contextmanager
 def _pool(executor: Callable[[], Executor]) -> Iterator[tuple[Executor, dict]]:
-    """Yield an executor and its futures; on an error cancel what has not begun."""
+    """Yield an executor and its futures; on an error end what has begun and cancel."""
     pool, flying = executor(), {}
     try:
         yield pool, flying
     except BaseException:
-        for future in flying:
-            future.cancel()
-        workers = list((getattr(pool, "_processes", None) or {}).values())
-        pool.shutdown(wait=False)
-        for worker in workers:  # a run may last hours; Ctrl-C is meant now
-            worker.terminate()
+        if workers := list((getattr(pool, "_processes", None) or {}).values()):
+            # The pool cancels by itself: a future cancelled here would trip its thread.
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:  # a run may last hours; Ctrl-C is meant now
+                worker.terminate()
+        else:
+            for future in flying:
+                future.cancel()
+            pool.shutdown(wait=False)
         raise
     pool.shutdown(wait=True)

@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
-from paicore.data import Dataset, normalise
+from paicore.data import Dataset
 from paicore.train.batches import batches
-from paicore.train.context import autocast, evaluating, placement, training
+from paicore.train.checks import check, training_device
+from paicore.train.context import autocast, placement, training
 from paicore.train.divergence import Diverged, check_finite, read_losses
 from paicore.train.evaluation import evaluate
-from paicore.train.masking import check_masks, projection
+from paicore.train.masking import projected
 from paicore.train.recipe import Recipe
 from paicore.train.schedules import learning_rates
 
@@ -33,12 +34,14 @@ def fit(
 ) -> list[dict]:
     """Train a network in place, with cross-entropy.
 
-    Conventions: pruned weights are exactly zero before the first and after every step.
-    The data go to the device once, as uint8. The network is moved to the device and
-    cast to the recipe's precision, and stays so; on a GPU its convolutions run
-    channels-last. Modes are put back at the end, gradients are cleared. The order of
-    random draws is that of `paicore.train.batches`; dropout draws from the global
-    generators, which are seeded from a copy of `generator` and put back.
+    Conventions: pruned weights are exactly zero before the first and after every step,
+    and when an error or Ctrl-C ends the training. The data go to the device once, as
+    uint8. The network is moved to the device and cast to the recipe's precision, and
+    stays so; on a GPU its convolutions run channels-last. Modes are put back at the
+    end, gradients are cleared. The order of random draws is that of
+    `paicore.train.batches`; dropout draws from the global generators, which are seeded
+    from a copy of `generator` and put back. Arguments that cannot be meant raise
+    TypeError or ValueError before anything is touched.
 
     Args:
         net: Network mapping (n, c, h, w) to logits (n, k), k >= classes.
@@ -57,31 +60,27 @@ def fit(
         "test_accuracy" (a fraction) and "best_test_accuracy" (until then).
 
     Raises:
-        TypeError: An argument is of the wrong kind; the network is untouched.
         Diverged: A loss is not finite; the network stays as it was then.
 
     Cost: one forward and backward pass per step; the loss is read at every step on a
     CPU and every 100 steps on a GPU.
     """
-    for name, value, kind in (
-        ("net", net, nn.Module),
-        ("ds", ds, Dataset),
-        ("recipe", recipe, Recipe),
-        ("generator", generator, torch.Generator),
-    ):
-        if not isinstance(value, kind):
-            raise TypeError(f"{name}: expected a {kind.__name__}, got {type(value)}")
-    _check(net, ds, recipe, masks, generator)
-    device = placement(net)[0] if device is None else torch.device(device)
-    rates = learning_rates(recipe, len(ds.train_y))
-    ds = ds.to(device)
-    rows = []
-    with training(net, recipe, device, generator), _bar(len(rates), progress) as bar:
-        try:
-            _run(net, ds, recipe, rates, projection(net, masks), generator, bar, rows)
-        except Diverged as error:
-            error.rows = tuple(rows)
-            raise
+    # A caller's no_grad would leave nothing to train with.
+    with torch.inference_mode(False), torch.enable_grad():
+        check(net, ds, recipe, masks, generator)
+        device = training_device(net, device)
+        rates = learning_rates(recipe, len(ds.train_y))
+        ds, rows = ds.to(device), []
+        with (
+            training(net, recipe, device, generator),
+            _bar(len(rates), progress) as bar,
+            projected(net, masks) as project,
+        ):
+            try:
+                _run(net, ds, recipe, rates, project, generator, bar, rows)
+            except Diverged as error:
+                error.rows = tuple(rows)
+                raise
     return rows
 
 
@@ -124,7 +123,6 @@ def _run(net, ds, recipe, rates, project, generator, bar, rows) -> None:
     casting = recipe.precision == "bf16"
     optimizer = build_optimizer(net, recipe)
     pending, losses, sizes = [], [], []
-    project()
     net.train()
     stream = batches(ds, recipe, generator, dtype)
     # Rates first, so that no batch is drawn after the last step.
@@ -174,29 +172,6 @@ def _row(rows, step, epoch, lr, train_loss, result) -> dict:
         "test_accuracy": result.accuracy,
         "best_test_accuracy": max([*before, result.accuracy]),
     }
-
-
-def _check(net, ds, recipe, masks, generator) -> None:
-    """Refuse what cannot be trained, before anything is touched.
-
-    Raises:
-        ValueError: The arguments do not fit each other.
-    """
-    recipe.steps_per_epoch(len(ds.train_y))
-    check_masks(net, masks)
-    if generator.device.type != "cpu":
-        raise ValueError(f"generator: expected a CPU one, got {generator.device}")
-    if not any(p.requires_grad for p in net.parameters()):
-        raise ValueError("net: expected a trainable parameter, got none")
-    device, dtype = placement(net)
-    with torch.no_grad(), evaluating(net):
-        logits = net(normalise(ds, ds.train_x[:1], dtype).to(device))
-    if logits.ndim != 2 or logits.shape[1] < ds.classes:
-        raise ValueError(
-            f"net: expected logits of shape (n, {ds.classes}) for inputs of shape "
-            f"(n, {', '.join(map(str, ds.in_shape))}), got (n, "
-            f"{', '.join(map(str, logits.shape[1:]))})"
-        )
 
 
 def _bar(total: int, progress: bool | None) -> tqdm:

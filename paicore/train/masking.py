@@ -6,7 +6,8 @@ same gradients as with the mask inside the forward pass, since the pruned ones a
 whenever a gradient is taken.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -44,10 +45,43 @@ def check_masks(net: nn.Module, masks: Mapping[str, torch.Tensor] | None) -> Non
             )
 
 
-def projection(
+def check_finite_weights(
     net: nn.Module, masks: Mapping[str, torch.Tensor] | None
-) -> Callable[[], None]:
-    """Return a function that zeroes the pruned weights in place, in one fused call."""
+) -> None:
+    """Refuse kept weights that are infinite or no number.
+
+    Args:
+        net: The network.
+        masks: Masks that fit it, or None. What they prune may be anything.
+
+    Raises:
+        ValueError: A kept weight is not finite; names its parameter.
+    """
+    for name, weight in net.named_parameters():
+        bad = ~weight.detach().isfinite()
+        if name in (masks or {}):
+            bad &= masks[name].to(weight.device)
+        if bad.any():
+            raise ValueError(
+                f"net: expected finite weights, got {int(bad.sum())} kept ones in "
+                f"{name!r} that are not"
+            )
+
+
+@contextmanager
+def projected(
+    net: nn.Module, masks: Mapping[str, torch.Tensor] | None
+) -> Iterator[Callable[[], None]]:
+    """Zero the pruned weights now and at the end, whatever ends the training.
+
+    Args:
+        net: The network, where and as it is trained.
+        masks: Name of a parameter to bool tensor, or None.
+
+    Yields:
+        A function that zeroes them in place, in one fused product, after a step.
+    """
+    _zero(net, masks or {})
     parameters = dict(net.named_parameters())
     weights = [parameters[name].detach() for name in masks or {}]
     # In the weights' own dtype and memory layout, as the fused product wants them.
@@ -60,4 +94,15 @@ def projection(
         if weights:
             torch._foreach_mul_(weights, factors)
 
-    return project
+    try:
+        yield project
+    finally:
+        _zero(net, masks or {})
+
+
+@torch.no_grad()
+def _zero(net: nn.Module, masks: Mapping[str, torch.Tensor]) -> None:
+    """Zero the pruned weights; a product would keep what is not finite."""
+    for name, mask in masks.items():
+        weight = net.get_parameter(name)
+        weight.masked_fill_(~mask.to(weight.device), 0.0)

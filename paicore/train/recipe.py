@@ -20,7 +20,7 @@ class Recipe:
         optimizer: "sgd", or "adam" with betas (0.9, 0.999) and epsilon 1e-8.
         lr: Learning rate; with "onecycle" the largest one.
         momentum: Read by "sgd" only.
-        nesterov: Nesterov momentum; read by "sgd" only.
+        nesterov: Nesterov momentum; with "sgd" only.
         weight_decay: Coefficient w of the gradient term w * theta. Coupled, also with
             "adam": a penalty c * theta^2 in the loss is w = 2c.
         decay: "all" decays every parameter, "weights" no bias and nothing else that
@@ -64,6 +64,10 @@ class Recipe:
             if getattr(self, name) not in allowed:
                 got = getattr(self, name)
                 raise ValueError(f"{name}: expected one of {allowed}, got {got!r}")
+        for name in ("nesterov", "augment", "drop_last"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ValueError(f"{name}: expected a bool, got {value!r}")
         _check_numbers(self)
         for name in ("batch", "epochs", "steps", "eval_every"):
             value = getattr(self, name)
@@ -118,8 +122,11 @@ def _check_numbers(recipe: Recipe) -> None:
         if not number or not low <= value < high:
             bound = f"a number from {low:g} to below {high:g}"
             raise ValueError(f"{name}: expected {bound}, got {value!r}")
-    if recipe.nesterov and recipe.optimizer == "sgd" and recipe.momentum == 0:
-        raise ValueError("nesterov: expected momentum above 0, got momentum=0")
+    if recipe.nesterov and (recipe.optimizer != "sgd" or recipe.momentum == 0):
+        raise ValueError(
+            "nesterov: expected 'sgd' with momentum above 0, got "
+            f"{recipe.optimizer!r} with momentum={recipe.momentum:g}"
+        )
 
 
 def _check_count(name: str, value: int) -> None:

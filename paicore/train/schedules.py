@@ -7,6 +7,7 @@ from paicore.train.recipe import Recipe
 
 # Of torch's OneCycleLR: share of the rise, first rate and last rate.
 RISE, START, END = 0.3, 1 / 25, 1 / 25 / 1e4
+MOST_STEPS = 10**9  # more is a slip, and would fill the memory with rates
 
 
 def learning_rates(recipe: Recipe, n: int) -> list[float]:
@@ -18,8 +19,14 @@ def learning_rates(recipe: Recipe, n: int) -> list[float]:
 
     Returns:
         One rate per step, as many as `recipe.total_steps(n)`.
+
+    Raises:
+        ValueError: These are more than `MOST_STEPS`.
     """
     total = recipe.total_steps(n)
+    if total > MOST_STEPS:
+        text = f"epochs, steps: expected at most {MOST_STEPS:,} steps, got {total:,}"
+        raise ValueError(text)
     shape = {
         "constant": lambda step: 1.0,
         "multistep": _multistep(recipe, n),

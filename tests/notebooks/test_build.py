@@ -1,5 +1,6 @@
 """build.py on a throw-away notebook in a folder of its own; no paicore needed."""
 
+import dataclasses
 import hashlib
 import importlib
 import json
@@ -42,6 +43,8 @@ def root(tmp_path_factory):
     (root / "notebooks" / "src" / "00_tiny.py").write_text(SOURCE)
     for name in ("build.py", "running.py", "conftest.py"):
         shutil.copy(NOTEBOOKS / name, root / "notebooks")
+    # The real one writes paicore's scorecard into a README.
+    (root / "notebooks" / "readme.py").write_text("def refresh():\n    pass\n")
     shutil.copytree(NOTEBOOKS / "form", root / "notebooks" / "form")
     return root
 
@@ -172,6 +175,25 @@ def test_children_get_one_thread_and_no_foreign_parameters(monkeypatch):
     assert env["PAICORE_JOBS"] == "3"
     assert env["OMP_NUM_THREADS"] == "1"
     assert not {"PAICORE_PARAMS", "MPLBACKEND", "JUPYTER_CONFIG_PATH"} & set(env)
+
+
+@pytest.mark.parametrize("profile", ["smoke", "paper"])
+def test_a_method_that_no_run_could_use_is_refused_before_anything_runs(
+    profile, monkeypatch, capsys
+):
+    from paicore.experiments import tour
+
+    build = importlib.import_module("build")
+    monkeypatch.setattr(build, "run_all", lambda *_: pytest.fail("a notebook ran"))
+    experiment = next(iter(tour.EXPERIMENTS.values()))
+    config = experiment.profiles["smoke"]
+    whole = dataclasses.replace(experiment, profiles={"smoke": config, "paper": config})
+    monkeypatch.setattr(tour, "EXPERIMENTS", {"a": whole})
+    assert build.reproduce(["00_tour"], profile, "snip,nope", 1) == 2
+    says = capsys.readouterr().err
+    assert says.startswith("METHODS: 00_tour, only: ") and "no ['nope']; it has" in says
+    assert build.method_problem(["00_tour"], profile, "snip") == ""
+    assert build.method_problem(["00_tour"], "quick", "nope") == ""  # nothing runs
 
 
 @pytest.mark.parametrize(
