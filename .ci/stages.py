@@ -96,6 +96,9 @@ def test(python, jobs, started):
     """Run all stages; stops at the first that fails or when the time is over.
 
     The last line has the form of pytest's own and holds the sum over its runs.
+
+    Returns:
+        Exit status.
     """
     total, seconds = {}, []
     for number, (name, commands) in enumerate(stages(jobs), 1):

@@ -28,7 +28,8 @@ sys.modules["paicore"] = light
 
 # argv: journal, folder of traces, index of the append to tear (0: none), workers.
 CHILD = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
 from pathlib import Path
 from paicore.records import processes, sweep
 from work import CELLS, slow

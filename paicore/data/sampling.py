@@ -104,6 +104,9 @@ def noise(
 def _balanced(ds: Dataset, n: int, generator: torch.Generator) -> torch.Tensor:
     """Draw n / classes indices of each class, interleaved class by class.
 
+    Returns:
+        Indices (n,).
+
     Raises:
         ValueError: n is no multiple, or a class has too few samples.
     """

@@ -156,6 +156,9 @@ def moments(images: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
 def _read(file: Path, spec: Spec) -> Dataset:
     """Read and check; every fault is one of `UNREADABLE`.
 
+    Returns:
+        The data set.
+
     Raises:
         ValueError: The archive or one of its arrays is not the data set's.
     """

@@ -103,6 +103,9 @@ def chosen(config: Pruned, cell: dict) -> tuple[nn.Module, Masks]:
 
     Conventions: "shuffled" permutes the masks inside each layer, "reinitialised" keeps
     them and draws the weights again, "inverted" keeps the lowest scores.
+
+    Returns:
+        Pair (network, masks).
     """
     ds, seed, method = load(config.data), cell["seed"], cell["method"]
     net = nets.build(

@@ -248,6 +248,9 @@ def _layers_before(twin: nn.Module, ones: Tensor) -> dict[str, str]:
 
     Read off one run: the norm's input is the layer's output, that tensor is used once,
     and each of the two is called once and shares no weight.
+
+    Returns:
+        dict norm -> layer.
     """
     made: dict[int, str] = {}  # tensor -> layer that made it
     fed: dict[str, tuple[str, Tensor]] = {}  # norm -> layer, tensor between them

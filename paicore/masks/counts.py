@@ -39,6 +39,9 @@ def ntt(n: int, density: float) -> int:
     """Keep abs(w) > sorted[int((1 - d) n)] (fmi-basel/neural-tangent-transfer).
 
     One fewer than asked, also at density 1.
+
+    Returns:
+        Number kept.
     """
     return max(n - int((1.0 - density) * n) - 1, 0)
 

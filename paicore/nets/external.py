@@ -16,6 +16,9 @@ def torchvision_resnet(
         in_shape: (3, h, w), any size.
         model: Name of torchvision's function.
 
+    Returns:
+        The network, its weights not drawn yet.
+
     Raises:
         ValueError: The image does not have three channels.
     """

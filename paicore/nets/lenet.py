@@ -32,6 +32,9 @@ def lenet5(
     2x2, so 28x28 gives 800 features. `width` is the first layer's channels; the
     others keep their ratio 20 : 50 : 500, rounded down. Sides at least 16.
 
+    Returns:
+        The network, its weights not drawn yet.
+
     Source: Liu and Zenke (2020), nt_transfer/nn_models.py of their code.
     """
     checks.count("width", width)
@@ -67,6 +70,9 @@ def conv_net(
     Channels are `width` times 1, 2, 4 by stage; two dense layers of 4 * `width`
     follow, then the readout. Max pools are 2x2 and round down, so sides must be at
     least 2 to the number of stages.
+
+    Returns:
+        The network, its weights not drawn yet.
 
     Source: Frankle and Carbin (2019), Figure 2, as recalled.
     """
@@ -113,6 +119,9 @@ def conv4_valid(
     features. Sides at least 16. `dropout` drops 0.25 after each pool and 0.5 between
     the dense layer and its activation; like every Dropout of PyTorch it draws from
     the global generator while training.
+
+    Returns:
+        The network, its weights not drawn yet.
 
     Source: Liu and Zenke (2020), nt_transfer/nn_models.py of their code.
     """

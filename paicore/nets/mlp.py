@@ -57,6 +57,9 @@ def mlp(
         bias: Whether Linear layers have a bias.
         batch_norm: Whether batch norm stands between Linear and activation.
 
+    Returns:
+        The network, its weights not drawn yet.
+
     Source: "FC-N" of Gebhart et al. (2021) is depth 6, width N and, in their code,
     init="torch"; LeNet-300-100 is width (300, 100).
     """
@@ -116,6 +119,9 @@ def residual_mlp(
         bias: Whether Linear layers have a bias.
         stable: Whether each branch is multiplied by 1/sqrt(L).
         branch_factor: Any other factor c.
+
+    Returns:
+        The network, its weights not drawn yet.
 
     Source: Hayou et al. (2021), Theorem 2 and Proposition 2 (as recalled).
     """

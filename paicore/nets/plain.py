@@ -35,6 +35,9 @@ def cnn(
         bias: Whether all layers have a bias.
         batch_norm: Whether batch norm stands between convolution and activation.
 
+    Returns:
+        The network, its weights not drawn yet.
+
     Raises:
         ValueError: `kernel` is even.
 

@@ -106,6 +106,9 @@ def cifar_resnet(
         stable: Whether each branch is multiplied by 1/sqrt(3n).
         branch_factor: Any other factor of the branches.
 
+    Returns:
+        The network, its weights not drawn yet.
+
     Raises:
         ValueError: `depth` is not 6n + 2.
 

@@ -41,6 +41,9 @@ def vgg(
         activation: Name of the activation after every convolution.
         bias: Whether all layers have a bias.
 
+    Returns:
+        The network, its weights not drawn yet.
+
     Raises:
         ValueError: A side is no multiple of 32.
 

@@ -55,6 +55,9 @@ class Call:
         """Run the cells (run id to cell) of one call; return their checked rows.
 
         A run that calls ``sys.exit`` has failed; it does not end the sweep.
+
+        Returns:
+            The entries, or why there are none.
         """
         try:
             return self._entries(cells)

@@ -60,6 +60,9 @@ def prepare(
 ) -> Problem:
     """Copy a network into a `Problem`.
 
+    Returns:
+        The problem.
+
     Raises:
         ValueError: an argument does not fit.
     """
@@ -79,6 +82,9 @@ def prepare(
 
 def _checked(weights: Tensor, in_shape: tuple[int, ...]) -> Tensor:
     """Refuse input weights of another shape, negative or not finite.
+
+    Returns:
+        The weights as they are.
 
     Raises:
         ValueError: they are.
