@@ -7,6 +7,7 @@ runs the task with the environment's Python.
 import csv
 import filecmp
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -129,6 +130,8 @@ def lab(python):
         python,
         *("-m", "jupyterlab", "--ServerApp.root_dir=."),
         "--LabApp.default_url=/lab/tree/notebooks",
+        # root in a container has nobody to protect
+        *(["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []),
     )
 
 
@@ -202,8 +205,10 @@ def clean(values, everything=False):
         folders += (setup.ROOT / name).rglob(".ipynb_checkpoints")
     if everything:
         folders += [setup.ROOT / ".venv", *setup.ROOT.glob("*.egg-info")]
+    gone = sorted({path.name for path in folders if path.exists()})
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+    print(f"removed {', '.join(gone) or 'nothing'}")
     return 0
 
 
@@ -244,7 +249,8 @@ def main(arguments, started):
         print(f"setup: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        print("interrupted; finished runs are kept, the same command goes on",
+              file=sys.stderr)  # fmt: skip
         return 130
 
 

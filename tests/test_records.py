@@ -28,6 +28,7 @@ from records_cases import (
 )
 
 from paicore import records
+from paicore.experiments import Config
 from paicore.records.__main__ import main
 from paicore.records.journal import decode, encode, opened
 from paicore.records.provenance import KEYS
@@ -483,3 +484,29 @@ def test_the_sweep_modules_need_neither_torch_nor_pandas():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert out.stdout.strip() == b"[]"
+
+
+@dataclasses.dataclass(frozen=True)
+class Nested(Config):
+    """A config whose data sets stand in its parts."""
+
+    setups: tuple = ({"data": "digits", "net": "mlp"}, {"data": "digits"})
+
+
+def test_provenance_finds_the_data_sets_wherever_a_config_names_them(root):
+    from paicore.records.provenance import provenance
+
+    facts = provenance(TINY, "quick", Nested())
+    assert [each["name"] for each in facts["data"]] == ["digits"]
+    assert len(facts["data"][0]["fingerprint"]) > 8
+
+
+def test_a_resumed_run_says_so_and_adds_up_the_time_of_its_legs(root, capsys):
+    first = go(seeds=1)
+    made = root / "build/figures/00_tour/quick/tiny.json"
+    edit(made, wall_seconds=100.0, started="2026-01-02T03:04:05+00:00")
+    settings = records.settings(profile="quick", recompute=True, seeds=3, device="cpu")
+    second = records.load_or_run(TINY, settings)
+    assert f"going on: {first.done} of 12 runs were kept" in capsys.readouterr().out
+    assert second.provenance["wall_seconds"] >= 100.0
+    assert second.provenance["started"].startswith("2026-01-02")

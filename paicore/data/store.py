@@ -49,9 +49,10 @@ def path(name: str) -> Path:
 def remedies(spec: Spec) -> str:
     """Return the two ways to get a good copy of a data set, as text."""
     shapes = ", ".join(f"{key} {shape}" for key, shape in spec.shapes.items())
+    now = "now" if os.environ.get("PAICORE_DATA") else "not set, so"
     return (
         f"Either (1) put {spec.name}.npz into the folder named by the environment "
-        f"variable PAICORE_DATA (now: {folder()}), with the uint8 arrays {shapes} "
+        f"variable PAICORE_DATA ({now}: {folder()}), with the uint8 arrays {shapes} "
         f"(images NHWC) and the text `source`; or (2) run `python -m paicore.data "
         f"{spec.name}` with a network connection, which downloads it there."
     )

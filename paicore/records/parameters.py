@@ -45,6 +45,8 @@ class Settings:
             f"seeds: {seeds}; device: {self.device}; methods: {self.only or 'all'}",
             f"data: {_data_sets()}",
         ]
+        if self.is_run:
+            parts.append("results: build/figures")
         return "\n".join(parts)
 
 

@@ -20,6 +20,9 @@ def reporter(total: int, kept: int, progress) -> Iterator[Report]:
     Yields:
         The function to call.
     """
+    if 0 < kept < total and progress is not False:
+        say = progress if callable(progress) else _print
+        say(f"going on: {kept} of {total} runs were kept before")
     if progress is False or (kept == total and progress is None):
         yield lambda run=None, text=None: None
     elif progress is None and sys.stderr.isatty():

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from paicore.experiments import Config, Experiment
@@ -137,9 +138,20 @@ def _processor() -> str:
 
 def _data(config: Config) -> list[dict]:
     """Return name, fingerprint and source of the data sets named by the config."""
-    named = getattr(config, "data", ())
-    names = [named] if isinstance(named, str) else list(named or ())
-    return [_data_set(name) for name in names if isinstance(name, str)]
+    return [_data_set(name) for name in dict.fromkeys(_named(config_fields(config)))]
+
+
+def _named(fields: object) -> Iterator[str]:
+    """Yield what stands under "data" anywhere in a config, names or lists of them."""
+    if isinstance(fields, list):
+        for each in fields:
+            yield from _named(each)
+    elif isinstance(fields, dict):
+        names = fields.get("data") or []
+        yield from [names] if isinstance(names, str) else names
+        for name, value in fields.items():
+            if name != "data":
+                yield from _named(value)
 
 
 def _data_set(name: str) -> dict:

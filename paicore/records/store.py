@@ -227,9 +227,22 @@ def _run(
         fresh=fresh,
     )
     facts = provenance(experiment, profile, config)
-    facts["started"] = started
-    facts["wall_seconds"] = round(time.monotonic() - began, 1)
+    before = _leg_before(experiment, profile, facts["config_hash"]) if kept else {}
+    spent = time.monotonic() - began + before.get("wall_seconds", 0.0)
+    facts["started"] = before.get("started", started)
+    facts["wall_seconds"] = round(spent, 1)  # of all legs that ended
     return _write(experiment, profile, config, facts, journal, len(kept))
+
+
+def _leg_before(experiment: Experiment, profile: str, key: str) -> dict:
+    """Return the facts of the leg that a run goes on from, empty without one."""
+    made = record_path(BUILT, experiment.notebook, profile, experiment.name)
+    made = made.with_suffix(".json")
+    try:
+        facts = read_facts(made) if made.exists() else {}
+    except ValueError:  # a broken one is replaced in a moment
+        return {}
+    return facts if facts.get("config_hash") == key else {}
 
 
 def _check_columns(experiment: Experiment, journal: Path, kept: dict) -> None:
