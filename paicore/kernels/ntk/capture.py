@@ -1,0 +1,143 @@
+"""One forward pass that remembers what every known layer was given and gave.
+
+A layer is known if its class leaves the forward pass of PyTorch as it is; then its
+Jacobian follows from its input and the gradient at its output. Whether all uses of a
+parameter were seen is read off the autograd graph, so that a weight used in another
+way (functionally, tied to a module that is not known) goes to the fallback instead of
+giving a wrong kernel.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from paicore.forward import FrozenBatchNorm
+from paicore.kernels.ntk.settings import Problem
+
+WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (_BatchNorm, FrozenBatchNorm)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a known layer.
+
+    Attributes:
+        module: The layer.
+        given: Its input (n, ...); of a batch norm, the normalised input.
+        edge: Where the gradient at its output is taken.
+        shape: Shape of its output (n, ...).
+        version: Version of the input when it was seen.
+    """
+
+    module: nn.Module
+    given: Tensor
+    edge: GradientEdge
+    shape: torch.Size
+    version: int
+
+
+def is_known(module: nn.Module) -> bool:
+    """Tell whether the Jacobian of a module is known in closed form."""
+    kinds = (*WEIGHTED, *NORMS)
+    return "forward" not in vars(module) and any(
+        isinstance(module, kind) and type(module).forward is kind.forward
+        for kind in kinds
+    )
+
+
+def known_layers(problem: Problem) -> dict[nn.Module, dict[str, str]]:
+    """Return the known layers: module -> {"weight": name, "bias": name}.
+
+    Only parameters that the Jacobian is taken in are listed.
+    """
+    names = {id(p): n for n, p in problem.net.named_parameters() if n in problem.names}
+    layers = {}
+    for module in problem.net.modules():
+        own = module.named_parameters(recurse=False)
+        held = {role: names[id(p)] for role, p in own if id(p) in names}
+        if held and is_known(module):
+            layers[module] = held
+    return layers
+
+
+def captured(problem: Problem, x: Tensor, layers) -> tuple[Tensor, list[Call]]:
+    """Run inputs through the network; return the logits (n, k) and the calls.
+
+    Args:
+        problem: The problem.
+        x: Inputs (n, *in_shape).
+        layers: The modules to watch.
+
+    Returns:
+        Logits with their graph, and one `Call` per call of a watched module.
+
+    Raises:
+        ValueError: an input of a layer was overwritten in place.
+    """
+    calls: list[Call] = []
+
+    def remember(module, args, output):
+        given = args[0]
+        if isinstance(module, NORMS):
+            given = normalised(module, given)
+        calls.append(
+            Call(module, given, get_gradient_edge(output), output.shape, given._version)
+        )
+
+    handles = [
+        # first, so that hooks of the caller that change the output come after
+        module.register_forward_hook(remember, prepend=True)
+        for module in layers
+    ]
+    try:
+        out = problem.run(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for call in calls:
+        if call.given._version != call.version:
+            raise ValueError(f"net: the input of {call.module} was overwritten in "
+                             "place; its Jacobian is lost")  # fmt: skip
+    return out, calls
+
+
+def normalised(norm: nn.Module, x: Tensor) -> Tensor:
+    """Return the input of a batch norm after normalisation, before the affine map."""
+    if isinstance(norm, FrozenBatchNorm):  # the call is over: its index is one less
+        mean, var = norm.statistics[(norm.calls - 1) % len(norm.statistics)]
+    else:
+        mean, var = norm.running_mean, norm.running_var
+    return functional.batch_norm(x, mean, var, eps=norm.eps)
+
+
+def uses(out: Tensor, values: dict[str, Tensor]) -> tuple[Counter, set[int]]:
+    """Count the uses of each parameter in the graph of the logits.
+
+    Args:
+        out: Logits with their graph.
+        values: name -> parameter.
+
+    Returns:
+        Counter of the uses by name, and the ids of all nodes of the graph.
+    """
+    edges = {name: get_gradient_edge(value) for name, value in values.items()}
+    targets = {(id(e.node), e.output_nr): name for name, e in edges.items()}
+    found, seen, stack = Counter(), {}, [out.grad_fn]
+    while stack:
+        node = stack.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen[id(node)] = node  # held, so that ids stay unique
+        for below, number in node.next_functions:
+            name = targets.get((id(below), number))
+            if name is None:
+                stack.append(below)
+            else:
+                found[name] += 1
+    return found, set(seen)

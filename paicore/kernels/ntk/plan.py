@@ -1,0 +1,241 @@
+"""Which form each layer takes, by operation count, decided once from one sample.
+
+Counts are multiply-adds for a block of r rows (samples times outputs) against
+itself; a layer has P weights (nnz surviving), O outputs and I inputs at T positions.
+
+=========  ==============================  =========================================
+form       building J                      product
+=========  ==============================  =========================================
+columns    r T P                           r^2 P / 2
+two-Gram   none                            r^2 T^2 (O + c) + (r/k)^2 T^2 I
+gathered   r T nnz                         r^2 nnz / 2
+per unit   none                            (r/k)^2 I O + r^2 (O + c)
+=========  ==============================  =========================================
+
+c stands for the elementwise work per entry of a block, which runs far below the rate
+of a matrix product.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from paicore.kernels.ntk.capture import NORMS, Call, captured, known_layers, uses
+from paicore.kernels.ntk.positions import inputs, is_batched
+from paicore.kernels.ntk.settings import Problem
+
+ELEMENTWISE = 20  # multiply-adds of a matrix product in the time of one such entry
+SPARSE = 0.4  # above this density a layer's columns are built whole, then selected
+
+
+@dataclass(frozen=True)
+class Group:
+    """All uses of one weight or bias.
+
+    Attributes:
+        name: Name of the parameter.
+        calls: Positions of its calls in the list of calls.
+        form: "outer", "pairs", "units", "rows", "tiles", "gather", "bias", "gamma",
+            "beta".
+        bias: Whether the layer's bias is counted in this form.
+        mask: Surviving weights (G, O, I) as bool, or None.
+        width: Output channels in a tile.
+        columns: For a gathered weight the surviving inputs of each output; empty if
+            they are so many that all columns are built.
+    """
+
+    name: str
+    calls: tuple[int, ...]
+    form: str
+    bias: bool = False
+    mask: Tensor | None = None
+    width: int = 1
+    columns: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `factors` needs to know before it sees any samples.
+
+    Attributes:
+        layers: Known layers, module -> role -> name.
+        groups: One per parameter, but for biases counted with their weight.
+        missed: Names of the parameters that the fallback takes.
+        outputs: Number k of logits.
+        kept: Numbers held per sample between the signals and the product.
+        work: Numbers needed per sample while its signals are computed.
+        first: Logits (1, k) of the first sample alone.
+        batched: Whether all outputs are differentiated in one batched pass.
+    """
+
+    layers: dict[nn.Module, dict[str, str]]
+    groups: tuple[Group, ...]
+    missed: tuple[str, ...]
+    outputs: int
+    kept: int
+    work: int
+    first: Tensor
+    batched: bool
+
+
+@dataclass(frozen=True)
+class Size:
+    """The sizes of one layer's uses together, from one sample."""
+
+    groups: int
+    inputs: int
+    outputs: int
+    positions: int
+
+    @property
+    def weights(self) -> int:
+        """Number P of weights."""
+        return self.groups * self.outputs * self.inputs
+
+
+def make_plan(problem: Problem, *, diagonal: bool = False) -> Plan:
+    """Look at one sample and decide the form of every parameter.
+
+    Args:
+        problem: The problem.
+        diagonal: Whether only the diagonal of the kernel is wanted.
+
+    Returns:
+        The plan, valid for every block of samples.
+
+    Raises:
+        ValueError: no parameter has an effect on the logits.
+    """
+    layers = known_layers(problem)
+    first, calls = captured(problem, problem.x[:1], layers)
+    by_name, missed = _seen(problem, layers, first, calls)
+    if not by_name and not missed:
+        raise ValueError("net: the logits depend on no parameter of the network")
+    n = len(problem.x) + (0 if problem.x2 is None else len(problem.x2))
+    rows = 1 if diagonal else n * first.shape[1]
+    groups = _groups(problem, layers, calls, by_name, rows, first.shape[1])
+    kept, work = _memory(groups, calls, first.shape[1])
+    kept += first.shape[1] * sum(problem.values[name].numel() for name in missed)
+    linear = all(isinstance(call.module, nn.Linear) for call in calls)
+    return Plan(layers, tuple(groups), missed, first.shape[1], kept, work,
+                first.detach(), linear)  # fmt: skip
+
+
+def _seen(problem, layers, first, calls) -> tuple[dict[str, list[int]], tuple]:
+    """Return name -> calls for parameters whose every use was seen, and the others."""
+    wanted = {name: problem.values[name] for name in problem.names}
+    counted, nodes = uses(first, wanted)
+    by_name: dict[str, list[int]] = defaultdict(list)
+    alone, parts = set(), {}
+    for index, call in enumerate(calls):
+        if id(call.edge.node) not in nodes:
+            continue  # its output does not reach the logits
+        for name in layers[call.module].values():
+            by_name[name].append(index)
+            # rows that are no samples, or one weight cut into groups in two ways
+            groups = getattr(call.module, "groups", 1)
+            same = parts.setdefault(name, groups) == groups
+            if not same or not is_batched(call.module, call.given, 1):
+                alone.add(name)
+    missed = tuple(
+        name for name, number in counted.items()
+        if name in alone or number != len(by_name[name])
+    )  # fmt: skip
+    seen = {n: i for n, i in by_name.items() if n not in missed and counted[n]}
+    return seen, missed
+
+
+def _groups(problem, layers, calls, by_name, rows, k) -> list[Group]:
+    """Choose the form of every parameter that was seen."""
+    groups, counted = [], set()
+    for name, indices in by_name.items():
+        module = calls[indices[0]].module
+        roles = layers[module]
+        if isinstance(module, NORMS):
+            kind = "gamma" if roles.get("weight") == name else "beta"
+            groups.append(Group(name, tuple(indices), kind))
+        elif roles.get("weight") == name:
+            beside = roles.get("bias")
+            joint = by_name.get(beside) == indices
+            group = _weight(problem, name, calls, indices, rows, k, joint)
+            groups.append(group)
+            if group.bias:
+                counted.add(beside)
+        else:
+            groups.append(Group(name, tuple(indices), "bias"))
+    return [group for group in groups if group.name not in counted]
+
+
+def size_of(calls: list[Call], indices) -> Size:
+    """Measure the uses of one weight."""
+    seen = [inputs(calls[i].module, calls[i].given) for i in indices]  # (1, G, I, T)
+    _, groups, each, _ = seen[0].shape
+    weight = calls[indices[0]].module.weight
+    positions = sum(part.shape[3] for part in seen)
+    return Size(groups, each, len(weight) // groups, positions)
+
+
+def _weight(problem, name, calls, indices, rows, k, joint) -> Group:
+    """Choose the form of one weight."""
+    size = size_of(calls, indices)
+    mask = problem.kept.get(name)
+    if mask is not None:
+        mask = mask.reshape(size.groups, size.outputs, size.inputs)
+    form = _form(size, mask, rows, k)
+    bytes_each = calls[indices[0]].given.element_size()
+    per_channel = max(rows * size.inputs * bytes_each, 1)
+    width = max(1, min(size.outputs, problem.max_bytes // 8 // per_channel))
+    bias = joint and form in ("outer", "pairs", "units")
+    columns = _columns(mask) if form == "gather" else ()
+    return Group(name, tuple(indices), form, bias, mask, width, columns)
+
+
+def _columns(mask: Tensor) -> tuple[Tensor, ...]:
+    """Return the indices of the surviving inputs of every output."""
+    if mask.float().mean() > SPARSE:
+        return ()
+    flat = mask.flatten(0, 1)  # (G O, I)
+    return flat.nonzero()[:, 1].split(flat.sum(1).tolist())
+
+
+def _form(size: Size, mask: Tensor | None, rows: int, k: int) -> str:
+    """Return the cheapest form of a weight."""
+    single = size.positions == 1 and size.groups == 1
+    if mask is not None:
+        nnz = int(torch.count_nonzero(mask))
+        return "units" if single and nnz > 2 * size.outputs else "gather"
+    if single:
+        return "outer"
+    columns = rows * size.weights * (size.positions + rows / 2)
+    few = size.positions**2
+    pairs = rows**2 * few * (size.outputs + ELEMENTWISE)
+    pairs += (rows / k) ** 2 * few * size.inputs
+    if rows > 1 and size.groups == 1 and pairs < columns:
+        return "pairs"
+    gradients = size.groups * size.outputs * size.positions
+    return "rows" if size.weights <= gradients else "tiles"
+
+
+def _memory(groups, calls, k) -> tuple[int, int]:
+    """Return the numbers per sample that are held, and that the signals need."""
+    kept, widest = 0, 0
+    for group in groups:
+        first = calls[group.calls[0]]
+        ends = sum(calls[i].shape.numel() for i in group.calls)
+        given = sum(calls[i].given.numel() for i in group.calls)
+        held = k * first.module.weight.numel()
+        if group.form == "gather":
+            widest = max(widest, held if not group.columns else 0)
+            held = k * int(torch.count_nonzero(group.mask))
+        elif group.form in ("tiles", "outer", "pairs", "units"):
+            held = k * ends + given
+        elif group.form in ("bias", "gamma", "beta"):
+            held = k * first.shape[1]
+        kept, widest = kept + held, max(widest, held)
+    norms = [call for call in calls if isinstance(call.module, NORMS)]
+    ends = sum(call.shape.numel() for call in calls)
+    deltas = ends - sum(call.shape.numel() for call in norms)
+    # gradients of all outputs, the graph of the forward pass, one layer's columns
+    return kept, k * deltas + 6 * ends + widest
