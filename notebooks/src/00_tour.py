@@ -16,10 +16,12 @@
 #
 # | profile | data and networks | machine | time | memory |
 # |---|---|---|---|---|
-# | replay (default) | committed records | 1 CPU core | 15 s | 1 GB |
+# | replay (default) | committed records | 1 CPU core | 10 s | 1 GB |
 # | `smoke` | digits, narrow networks | 1 CPU core | 30 s | 1 GB |
-# | `quick` | MNIST, Fashion-MNIST, CIFAR-10 | 2 busy CPU cores | 40 min | 3 GB |
+# | `quick` | MNIST, Fashion-MNIST, CIFAR-10 | 2 free CPU cores | 15 min | 3 GB |
 # | `paper` | none: this notebook belongs to no paper | - | - | - |
+#
+# On two busy cores the quick profile was measured at 40 min.
 
 # %% [markdown]
 # ## Question
@@ -131,7 +133,8 @@ for name, each in (("dense", net), ("masked", masked)):
 #   low densities only; where, depends on the machine, so measure it on yours.
 
 # %% tags=["nbval-check-output"]
-print("1 % kept   units in use, inputs to outputs    multiply-adds without the others")
+print("1 % kept   units in use, inputs to outputs", end="    ")
+print("multiply-adds after deleting unused units")
 for name in ("magnitude", "synflow"):
     masks = prune(net, name, density=0.01, batch=(image, None))
     live = list(masks.effective(net, (1, 28, 28)).values())
@@ -143,14 +146,14 @@ print(f"{12 * masks.kept + 8 * rows} as CSR with 64-bit indices")
 
 # %% [markdown]
 # One weight in a hundred is left, but not one multiply-add in a hundred: magnitude's
-# weights are scattered over most units, SynFlow's sit on few. Keep this in mind when a
-# paper speaks of compression: it counts weights, not seconds and not bytes.
+# weights are scattered over most units, SynFlow's sit on few. A paper's
+# compression counts weights, not seconds and not bytes.
 
 # %% [markdown]
 # ## By hand: five scores on twelve weights
 #
 # The network has 2 inputs, 3 hidden ReLU units, 2 outputs and no biases. Its batch has
-# four samples with two labels. Everything fits on the screen.
+# four samples with two labels.
 
 # %% tags=["nbval-check-output"]
 tiny, (x, y) = tour.tiny_network()
@@ -170,8 +173,8 @@ print("labels", y.tolist())
 
 # %% [markdown]
 # Each row of the hidden units is one sample. The second unit is zero in all of them:
-# its two weights are negative and no input is, so its ReLU never opens. A score that
-# looks at data can know this. One that does not, cannot.
+# its two weights are negative and no input is, so its ReLU never opens. Only a
+# score that looks at data can know this.
 #
 # ### Random and magnitude
 #
@@ -183,13 +186,14 @@ print("labels", y.tolist())
 # Choosing is the same for every score: sort, and keep the best half.
 
 # %% tags=["nbval-check-output"]
-draw = generator(0, "tour", "by hand")
+key = (0, "tour", "tiny", "tiny", "scores")  # the draw of Figure 1
+draw = generator(*key)
 normal = [torch.randn(w.shape, generator=draw, dtype=w.dtype) for w in (first, second)]
 for name, by_hand in (("random", normal), ("magnitude", [first.abs(), second.abs()])):
     flat = torch.cat([score.flatten() for score in by_hand])  # (12,)
     keep = torch.zeros(12, dtype=torch.bool)
     keep[flat.argsort(descending=True)[:6]] = True
-    ours = prune(tiny, name, density=0.5, generator=generator(0, "tour", "by hand"))
+    ours = prune(tiny, name, density=0.5, generator=generator(*key))
     same = torch.equal(keep, torch.cat([mask.flatten() for mask in ours.values()]))
     print(f"{name:10} keeps {keep.int().tolist()}, as paicore does: {same}")
     assert same
@@ -204,8 +208,8 @@ for name, by_hand in (("random", normal), ("magnitude", [first.abs(), second.abs
 # $$ s_j = \Bigl| \frac{\partial L}{\partial c_j} \Bigr|_{c = 1}
 #        = \Bigl| \theta_j \, \frac{\partial L}{\partial \theta_j} \Bigr| . $$
 #
-# The modulus is there because a connection that the loss feels is worth keeping, in
-# whichever direction it pulls.
+# The modulus (absolute value) is there because a connection that the loss feels is
+# worth keeping, in whichever direction it pulls.
 
 # %% tags=["nbval-check-output"]
 gates = [torch.ones_like(w, requires_grad=True) for w in (first, second)]
@@ -220,7 +224,8 @@ assert same
 
 # %% [markdown]
 # The silent unit gets zero on both of its sides, so SNIP removes it first. That is
-# right for this batch, and perhaps too early: training could have opened that unit.
+# right for this batch; inputs of another sign might open the unit, and SNIP cannot
+# know.
 #
 # ### GraSP: how much does the gradient lose?
 #
@@ -233,7 +238,8 @@ assert same
 #
 # Removing a weight with a large positive score costs the most gradient norm: keep it.
 # The sign matters, so there is no modulus. $H$ is never built; autograd differentiates
-# $g$ once more. Authors divide the logits by a temperature of 200; here it is 1.
+# $g$ once more. GraSP's authors divide the logits by a temperature: here 1, from the
+# next section on 200, the default.
 
 # %% tags=["nbval-check-output"]
 weights = [w.clone().requires_grad_() for w in (first, second)]
@@ -326,8 +332,8 @@ if record.rows is not None:
 # %% [markdown]
 # **Figure 1.** Five scores keep five different halves of the same twelve weights.
 # Inputs left, outputs right, the silent unit in the middle; kept weights are drawn,
-# their width is the modulus of the score, removed ones are dotted. It is the same in
-# every profile.
+# their width is the modulus of the score, removed ones are dotted (random's colour is
+# pale grey). It is the same in every profile.
 # *Alt text: five drawings of a network with two inputs, three hidden units and two
 # outputs, with six coloured edges each.*
 #
@@ -343,8 +349,7 @@ for name, rounds in (("magnitude", 1), ("snip", 1), ("synflow", 1), ("synflow", 
     print(f"{name:10} {rounds:3} rounds: {masks.kept} kept, {on_path} on a path")
 
 # %% [markdown]
-# With rounds the stray weight scores zero once its unit is cut off, and goes. Much of
-# what follows comes down to this line.
+# With rounds the stray weight scores zero once its unit is cut off, and goes.
 #
 # ## Accuracy against density
 #
@@ -373,10 +378,10 @@ if record.rows is not None:
     figures.save(fig, record)
 
 # %% [markdown]
-# **Figure 2.** Which weights are kept hardly matters at 20 % and decides everything at
-# 0.3 %. LeNet-300-100 on MNIST, quick profile, mean and one standard deviation over n
-# seeds, single seeds as faint points; the top of the left panel is enlarged on the
-# right.
+# **Figure 2.** GraSP apart, which weights are kept hardly matters at 20 %; at 0.3 % it
+# matters most. LeNet-300-100 on MNIST, quick profile, mean and one standard deviation
+# over n seeds, single seeds as faint points; the top is enlarged on the right. GraSP's
+# temperature is 200 from here on.
 # *Alt text: six curves of test accuracy against weights remaining; all lie together on
 # the right; on the left random falls first, SynFlow last.*
 
@@ -387,10 +392,10 @@ print(tables.by_method(shown["accuracy_mnist"], "test_accuracy"))
 # %% [markdown]
 # At 20 % even random, 97.13 %, is within half a point of the dense network, 97.41 %. At
 # 1 % random has fallen to 40.49 %, and at 0.3 % only SNIP, 63.68 %, and SynFlow,
-# 76.68 %, still learn much. One expectation failed: at 1 % SynFlow, which sees no
-# pixel, beats SNIP, which does, by 91.13 % to 89.84 %. The next section shows what it
-# has instead. GraSP is below random at 20 % and at 10 %; the shuffle test returns to
-# it.
+# 76.68 %, still learn much. Two expectations failed. At 1 % SynFlow, which sees no
+# pixel, beats SNIP, which does, by 91.13 % to 89.84 %; the next section shows what it
+# has instead. And GraSP is not close to dense at 20 %: there and at 10 % it is below
+# random. The shuffle test returns to it.
 #
 # The figure does not show what longer training or a tuned rate would do, and three
 # seeds are few.
@@ -423,8 +428,8 @@ print(tables.by_method(shown["accuracy_fashion"], "train_loss", scale=1))
 
 # %% [markdown]
 # SynFlow, 75.72 % at 0.5 %, loses least; random falls to 18.78 %. GraSP is lowest at
-# 10 %: its mean training loss over all steps is 4.23, while a network that knows
-# nothing pays $\log 10$, about 2.3. We come back to this.
+# 10 % and, barely, at 2 %. At 10 % its mean training loss over all steps is 4.23, while
+# a network that knows nothing pays $\log 10$, about 2.3.
 #
 # ## Effective against nominal density
 #
@@ -439,16 +444,17 @@ print(record.message)
 if record.rows is not None:
     fig, ax = plt.subplots(figsize=(figures.WIDTH_TWO, 2.8))
     figures.accuracy_curves(ax, record.rows, "effective_density")
-    ax.plot([1e-3, 1], [1e-3, 1], color="0.5", lw=0.8, ls="--", label="all of it")
+    look = {"color": "k", "lw": 1.8, "ls": (0, (2, 4)), "zorder": 5}
+    ax.plot([1e-3, 1], [1e-3, 1], label="density = effective density", **look)
     ax.set_yscale("symlog", linthresh=1e-4)
     ax.set(ylim=(0, 1.5), ylabel="effective density")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     figures.save(fig, record)
 
 # %% [markdown]
-# **Figure 4.** Most of a sparse random mask does nothing, all of a SynFlow mask does
-# something. LeNet-300-100 on MNIST, quick profile, mean and one standard deviation; the
-# scale is linear below 1e-4, so that zero can be shown.
+# **Figure 4.** At 1 % and below most of a random mask does nothing, while nearly all of
+# a SynFlow mask does something. LeNet-300-100 on MNIST, quick profile, mean and one
+# standard deviation; the scale is linear below 1e-4, so that zero can be shown.
 # *Alt text: effective density against weights remaining, with the diagonal dashed;
 # SynFlow stays on the diagonal, the other methods fall below it one after the other.*
 
@@ -461,8 +467,8 @@ print(tables.by_method(shown["collapse_mlp"], "effective_share"))
 # is taken on the dense network, where everything is connected. SynFlow's rounds score
 # what is left, and a weight on no path has the score zero, so it goes next. At 0.3 %
 # the order of these shares is the order of the accuracies in Figure 2, but for
-# magnitude and GraSP. Five methods prove nothing, but the likely reading is that at
-# extreme densities a method is as good as its paths.
+# magnitude and GraSP. So connectivity goes along with accuracy, not perfectly,
+# and five methods prove nothing.
 #
 # A nominal density is therefore an incomplete description of a sparse network. When two
 # methods are compared at extreme densities, give the effective density beside it.
@@ -485,7 +491,7 @@ print(tables.by_method(shown["collapse_mlp"], "collapsed_layers", scale=1))
 #
 # A residual network is no chain. There the cut between inputs and outputs goes through
 # a branch *and* its shortcut, and the law holds for their sum, so one of the two may
-# run dry.
+# run dry. A *projection* shortcut is one with weights, a 1x1 convolution.
 
 # %% tags=["nbval-check-output"]
 print("emptied layers of the residual network, mean and sd")
@@ -529,14 +535,14 @@ if record.rows is not None:
     best = last["test_accuracy"].max()
     axes[0].set_ylabel("test accuracy")
     axes[0].legend(loc="lower left")
-    axes[1].set_ylim(best - 0.04, best + 0.005)
+    axes[1].set(ylim=(best - 0.04, best + 0.005), ylabel="test accuracy, enlarged")
     figures.save(fig, record)
 
 # %% [markdown]
 # **Figure 5.** Shuffling a mask within layers or drawing new weights changes the mean
 # accuracy by less than two points, while keeping the lowest scores ruins SNIP and
 # SynFlow. LeNet-300-100 on MNIST at 3 %, quick profile, one point per seed; enlarged on
-# the right.
+# the right, where inverted SNIP and inverted SynFlow are off the scale.
 # *Alt text: test accuracy for four variants of three methods; all points lie near 0.95
 # but those of inverted SNIP and inverted SynFlow.*
 
@@ -553,8 +559,8 @@ print(tables.by_method(shown["sanity"], "test_accuracy", along="variant", minus=
 # ones.
 #
 # GraSP is the odd one: shuffled, reinitialised and even inverted it gets *better*. It
-# keeps weights that make the gradient large. What else do they make large? We prune a
-# LeNet-300-100 for the digits to 10 % and take the loss before any training.
+# keeps weights that make the gradient large. What do they do to the loss? We prune a
+# LeNet-300-100 for the digits to 10 % and measure it before any training.
 
 # %% tags=["nbval-check-output"]
 digits = data.load("digits")
@@ -576,9 +582,10 @@ for name, masks in found.items():
     print(f"{name:16} loss before training {loss:.3g}")
 
 # %% [markdown]
-# GraSP's outputs are large and wrong, and training must first undo that. Its score is
-# signed, so inverting does not keep indifferent weights but the other end of the scale;
-# that mask is as quiet as random, and it wins by 2.16 points. On these networks the
+# GraSP starts from a loss of 5.97, far above $\log 10$, and training must first undo
+# that. Its score is signed, so inverting does not keep indifferent weights but the
+# other end of the scale: here on the digits the loss is then that of random. On MNIST
+# at 3 %, above, the inverted mask won by 2.16 points. On these networks the
 # gradient norm at initialisation is no guide to accuracy, and public code with GraSP's
 # sign reversed would pass this experiment unnoticed.
 #
@@ -618,7 +625,8 @@ print(f"{len(history)} epochs; pruned weights that are not zero: {moved}")
 # ## By hand: a score of your own
 #
 # A score is a function of network, masks and batch that returns one number per weight.
-# It must not change the network, so it works on a private copy, in float64. This one
+# It must not change the network, so it works on a copy of its own (`private_copy`), in
+# float64. This one
 # keeps the largest gradients and leaves out the weight that SNIP multiplies them with.
 
 
@@ -637,7 +645,8 @@ both = sum(int((mine[name] & snip[name]).sum()) for name in mine)
 print(f"kept by slope: {mine.kept}, by SNIP: {snip.kept}, by both: {both}")
 
 # %% [markdown]
-# It works in rounds, with every scope and every count rule:
+# It works in rounds, and with every `scope` (do weights compete in the whole network or
+# in each layer?) and every `count_rule` (how is $n d$ rounded?):
 # `prune(net, slope, density=0.05, batch=batch, rounds=20)`.
 #
 # ## Take a mask elsewhere
@@ -678,26 +687,28 @@ print("numpy reads the same masks:", read == masks)
 print(tables.needs())
 
 # %% [markdown]
-# ERK is the random score with a fixed share for each layer. Iterative SNIP and FORCE
-# are SNIP in many rounds; FORCE alone lets a pruned weight come back.
+# *Draws*: the score uses random numbers. *Pruned return*: a weight pruned in one round
+# may come back in a later one. ERK (Erdos-Renyi kernel) is random with layer densities
+# set by layer shape. Iterative SNIP and FORCE are SNIP in many rounds.
 #
 # ## Claimed before the run, and what came out
 #
-# The claims are our own statements, not a paper's. They and their thresholds were
-# written down before the quick runs; the verdicts follow from rules.
+# None of these is a paper's claim: the column "paper" holds our own values (letter D).
+# They were written down before the quick runs; the verdicts follow from rules.
 
 # %% tags=["nbval-check-output"]
 print(claims.table("00_tour", shown))
 
 # %% [markdown]
 # K5 and K9 do not hold, and stay in the table as they were written. "Reproduced" means
-# here that our own statement came out; the letter D that no paper is quoted.
+# here that our own statement came out.
 #
 # ## What to remember
 #
 # * A mask chooses weights; it does not save time. Removing units does.
 # * Show the random control. On MNIST at 20 % no method beats it by half a point.
-# * At extreme densities connectivity decides. Report the effective density.
+# * At extreme densities connectivity goes along with accuracy, not perfectly. Report
+#   the effective density.
 # * A score's rounds, batch, sign and temperature are part of its name.
 # * Shuffle, reinitialise and invert before you believe that a score picks *weights*.
 # * Compare methods on the same initial weights, batch and data order, over several
