@@ -18,7 +18,7 @@
 #
 # | profile | data and networks | machine | time | memory |
 # |---|---|---|---|---|
-# | replay (default) | committed records, digits | 1 CPU core | 15 s | 1 GB |
+# | replay (default) | committed records, digits | 1 CPU core | 10 s | 1 GB |
 # | `smoke` | digits, narrow networks | 1 CPU core | 25 s | 1 GB |
 # | `quick` | MNIST, LeNet-300-100; CIFAR-10, ResNet-20 | 2 CPU cores | 10 min | 2 GB |
 # | `paper` | none: this notebook belongs to no paper | - | - | - |
@@ -139,10 +139,12 @@ print(f"paicore keeps {ours.kept}")
 
 # %% [markdown]
 # **Off by one.** Without ties the published rules still differ: some truncate, some use
-# `>` where others use `>=`. The next cell asks each for 5 % of 14,576 weights. The rule
-# of Neural Tangent Transfer (NTT) loses a weight even at density 1. One weight rarely
-# matters; a comparison "bit for bit" between two codes fails on it all the same, so
-# each rule has a name here.
+# `>` where others use `>=`. The next cell asks each for 5 % of 14,576 different scores;
+# the number stands for no network. `phew` cuts at an interpolated percentile, as PHEW
+# does; `ntt` is the rule of Neural Tangent Transfer (NTT), `ntt_snip` that of the SNIP
+# baseline in its repository. NTT and open_lth lose a weight even at density 1. One
+# weight rarely matters; a comparison "bit for bit" between two codes fails on it all
+# the same, so each rule has a name here.
 
 # %% tags=["nbval-check-output"]
 for name, rule in COUNT_RULES.items():
@@ -247,9 +249,9 @@ for name, found in (
 # nothing. paicore negates the scores instead, and refuses NaN.
 #
 # **Negative weights frozen.** To keep pruned weights at zero, a repository popular in
-# courses sets gradients to zero wherever `weight < 1e-6`. The modulus is missing:
-# every negative weight is below that, too. We train half of the MLP for two epochs, the
-# same batches for both.
+# courses sets gradients to zero wherever `weight < 1e-6`. The modulus, that is, the
+# absolute value, is missing: every negative weight is below that, too. We train half of
+# the MLP for two epochs, the same batches for both.
 
 # %%
 masks = prune(mlp, "magnitude", density=0.5)
@@ -302,10 +304,13 @@ print(traps_catalogue.table("masks"))
 print(traps.range_table(shown["range"]))
 
 # %% [markdown]
-# ResNet-20 fits, ResNet-32 loses its largest scores, and from ResNet-56 on no score is
-# left. What follows is worse than an error. The threshold becomes infinite, "not a
-# number" is neither above nor below it, and so exactly the weights *without* a score
-# stay. In double precision even ResNet-110 has room to spare; in single precision
+# ResNet-20 fits. In ResNet-32 exactly the 640 weights of the last layer, of 464,432 in
+# all, become infinite. The largest score, 2.3e38, survives, and each of those 640 would
+# fit as well: what overflows are the activations that the average pool in front of the
+# layer adds up, before they are multiplied by a weight of the layer. From ResNet-56 on
+# no score is left. What follows is worse than an error. The threshold becomes infinite,
+# "not a number" is neither above nor below it, and so exactly the weights *without* a
+# score stay. In double precision even ResNet-110 has room to spare; in single precision
 # paicore refuses.
 
 # %% tags=["nbval-check-output"]
@@ -510,10 +515,10 @@ for name, sums, power in (("F", flows, 1), ("D", squares, 2)):
     print(f"{name}: equal to the sum over {3 * 4 * 3 * 2} paths: {worst < 1e-12}")
 
 # %% [markdown]
-# ## SynFlow-L2: four formulas under one name
+# ## SynFlow-L2: three formulas under one name
 #
 # Weighting paths by their *squared* product is the natural next idea, and "SynFlow-L2"
-# is its name in four code histories. All four differ.
+# is its name in four code histories, with three formulas; D is ours, for comparison.
 #
 # | formula | score | where |
 # |---|---|---|
@@ -524,8 +529,10 @@ for name, sums, power in (("F", flows, 1), ("D", squares, 2)):
 #
 # SynFlow obeys two laws. It does not change when a hidden unit's incoming weights are
 # multiplied and its outgoing ones divided by a number, and its scores have equal sums
-# into and out of each unit. D obeys both, B the first and, after taking the root, the
-# second; A and C obey neither. B ranks exactly as SynFlow does.
+# into and out of each unit. The first can be read off the formulas: $F_j$ and $D_j$ are
+# sums over whole paths, whose products stay the same, so B and D obey it; A and C hold
+# a factor $\lvert\theta_j\rvert$ that changes. The cell shows the second: of the four
+# only D obeys it. B ranks exactly as SynFlow does, being its square.
 
 # %% tags=["nbval-check-output"]
 blank = (torch.zeros(1, 3), None)
@@ -544,11 +551,13 @@ for variant, form in traps_paths.L2.items():
     print(f"{variant}: paths agree {worst < 1e-12}; sums into and out of units {law}")
 
 # %% [markdown]
-# **A sum that says too little.** The path kernel's trace is $\sum_j D_j / \theta_j^2$,
-# a number meant to rank masks. The published code squares *every* parameter, sends ones
-# through the network and adds up *every* gradient: weights, biases, and batch norm's
-# scales and shifts. The terms are printed apart below, on the fully connected network
-# of that code with PyTorch's default initialisation, and on a ResNet-20.
+# **A sum that says too little.** The path kernel has one row and one column per path
+# and says how much two paths share. Its trace is $\sum_j D_j / \theta_j^2$, a number
+# meant to rank masks. The published code squares *every* parameter, sends ones through
+# the network and adds up *every* gradient: weights, biases, and batch norm's scales and
+# shifts. The terms are printed apart below, for `fc_100`, that code's fully connected
+# network with hidden layers of 100 units, with PyTorch's default initialisation, and
+# for a ResNet-20.
 
 # %% tags=["nbval-check-output"]
 for name, shape in (("fc_100", (1, 28, 28)), ("resnet20", (3, 32, 32))):
@@ -563,6 +572,11 @@ for name, shape in (("fc_100", (1, 28, 28)), ("resnet20", (3, 32, 32))):
             nn.init.zeros_(layer.bias)
     alone = traps_paths.path_kernel_terms(net, shape)["weights"]
     print(f"   weights when all biases are zero: {alone:.4g}")
+
+# %% [markdown]
+# For `fc_100` the trace over paths from the inputs is 52.84, and the code prints 74.97:
+# with biases the weights' part is 60, because paths that start at a bias run through
+# weights too, and 14.97 are the biases' own terms.
 
 # %% tags=["nbval-check-output"]
 print(traps_catalogue.table("names"))
@@ -609,7 +623,7 @@ else:
 # **Figure 1.** A reversed sign shares no weight, other readings of GraSP mostly less
 # than half, and two formulas of SynFlow-L2 between 0.399 and 0.857, means over five
 # seeds. Profile quick; each point is one seed (n = 5), filled at 10 % and hollow at 5 %
-# density.
+# density. "SynFlow, batch norm of one" is ResNet only: LeNet has no batch norm.
 #
 # *Alt text: two panels of points, one per network; rows are pairs of versions of GraSP,
 # SNIP and SynFlow. The reversed sign lies at zero; SynFlow against formula B, and on
@@ -634,10 +648,7 @@ print(traps.overlap_table(overlaps))
 # deviations are at most 0.030.
 #
 # What the figure does not show: whether any of this changes accuracy. Nor does it
-# reproduce a published mask; networks, batches and the order of classes are ours. Our
-# reference notes hold overlaps of the original codes, measured (T) on random images
-# with one seed. Those of SynFlow-L2 are close to ours; for the class-sorted halves
-# theirs is much higher. An overlap that depends on data belongs to its setting.
+# reproduce a published mask; networks, batches and the order of classes are ours.
 
 # %% [markdown]
 # ## Verdicts
@@ -653,7 +664,7 @@ print(claims.table("01_traps", shown))
 # ## What to remember
 #
 # * **A name is not a definition.** GraSP has a sign, a temperature, a batch and a
-#   batch-norm mode; SynFlow-L2 has four formulas. paicore makes each a named option
+#   batch-norm mode; SynFlow-L2 has three formulas. paicore makes each a named option
 #   with a stated default, and a test that every option changes something.
 # * **Counts must be exact**, with ties, zeros, and weights that are already gone. A
 #   threshold is not a count.
@@ -667,5 +678,5 @@ print(claims.table("01_traps", shown))
 #   means something only next to the difference between two batches.
 #
 # To go on: flip one line of any `wrong_` function towards the right, run
-# `python -m pytest tests/test_experiments_traps_wrong.py`, and see which line of the
-# catalogue complains. Then try the reverse with your own scorer in place of ours.
+# `python -m pytest tests/test_experiments_traps_wrong.py` with .venv active, and see
+# which test fails. Then try the reverse with your own scorer in place of ours.

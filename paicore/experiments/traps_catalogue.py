@@ -173,7 +173,7 @@ TRAPS = (
         (
             "four SynFlow-L2",
             "uditsaxena/Synaptic-Flow: A, once B; iurada/px-ntk-pruning, "
-            "ShreyasMalakarjunPatil/PHEW: C",
+            "ShreyasMalakarjunPatil/PHEW: C; D is ours",
             "test_experiments_traps.py::"
             "test_each_l2_formula_is_its_closed_form_over_enumerated_paths",
         ),
