@@ -284,7 +284,7 @@ def test_a_damaged_line_in_the_middle_is_reported_and_its_run_done_again(
     )
     assert again == whole
     assert done == [1]
-    assert "line 2" in said[0]
+    assert any("line 2" in line for line in said)
 
 
 def test_a_worker_that_dies_once_costs_nothing(light, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from paicore.kernels.ntk.capture import NORMS, Call, captured
 from paicore.kernels.ntk.forms import Form, Outer, Pairs, Rows, Tiles, Units
 from paicore.kernels.ntk.plan import Group, Plan
-from paicore.kernels.ntk.positions import gradients, inputs_of, picker, side_by_side
+from paicore.kernels.ntk.positions import gradients, inputs_of, picked, side_by_side
 from paicore.kernels.ntk.settings import Problem, bar
 
 SMALL = 4096  # columns; narrower parts of the Jacobian are put side by side
@@ -117,15 +117,13 @@ def gathered(group: Group, modules: tuple[nn.Module, ...], given, ends) -> Tenso
         seen = inputs_of(modules, given).unsqueeze(1).transpose(3, 4)
         whole = (delta @ seen).flatten(2)  # (n, k, G O I)
         return whole[:, :, mask.flatten()]
-    few = sum(map(len, group.columns)) < mask.shape[0] * mask.shape[2]
-    pairs = zip(modules, given, strict=True)
-    picks = [picker(*pair, few) for pair in pairs]
-    parts = []
-    for unit, columns in enumerate(group.columns):
-        if len(columns):
-            g, o = divmod(unit, mask.shape[1])
-            chosen = side_by_side([pick(g, columns) for pick in picks])  # (n, s, T)
-            parts.append(delta[:, :, g, o] @ chosen.transpose(1, 2))
+    calls = zip(modules, given, strict=True)
+    chosen = zip(*(picked(*call, group.columns) for call in calls), strict=True)
+    units = [divmod(u, mask.shape[1]) for u, c in enumerate(group.columns) if len(c)]
+    parts = [
+        delta[:, :, g, o] @ side_by_side(each).transpose(1, 2)
+        for (g, o), each in zip(units, chosen, strict=True)
+    ]
     return torch.cat(parts, 2) if parts else delta.new_zeros(*delta.shape[:2], 0)
 
 

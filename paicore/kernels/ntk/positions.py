@@ -5,7 +5,7 @@ position per output pixel, and its input there is the window below the kernel. G
 are an axis of their own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -84,31 +84,36 @@ def padded(conv: nn.Module, x: Tensor) -> Tensor:
     return functional.pad(x, pads, mode=mode) if any(pads) else x
 
 
-def picker(module: nn.Module, given: Tensor, few: bool) -> Callable:
-    """Return a function that copies chosen inputs of a group, (n, s, T).
+def picked(module: nn.Module, given: Tensor, columns: Sequence[Tensor]) -> Iterator:
+    """Yield the chosen inputs of one output after the other.
+
+    Where fewer are chosen in all than there are, the windows of a convolution are
+    never written out.
 
     Args:
         module: Linear or convolution.
         given: Its input.
-        few: Whether fewer inputs are chosen in all than there are: then the windows
-            of a convolution are never written out.
+        columns: For each output the indices (s,) into its I inputs.
 
-    Returns:
-        Function of a group and indices (s,) into its I inputs.
+    Yields:
+        Tensor (n, s, T) for each output that has inputs left.
     """
+    each = module.weight.shape[0] // getattr(module, "groups", 1)
+    groups = [unit // each for unit in range(len(columns))]
+    few = sum(map(len, columns)) < module.weight[0].numel() * (groups[-1] + 1)
     if isinstance(module, nn.Linear) or not few:
         seen = inputs(module, given)  # (n, G, I, T)
-        return lambda group, columns: seen[:, group, columns]
-    view, sides = window_view(module, given), len(module.kernel_size)
-    channels = view.shape[1] // module.groups
-    shape = (channels, *module.kernel_size)
-
-    def pick(group: int, columns: Tensor) -> Tensor:
-        channel, *offsets = torch.unravel_index(columns, shape)
-        chosen = (slice(None), channel + group * channels, *offsets)
-        return view[chosen].flatten(view.dim() - 2 * sides)
-
-    return pick
+        chosen = zip(groups, columns, strict=True)
+        yield from (seen[:, g, each] for g, each in chosen if len(each))
+        return
+    view = window_view(module, given.contiguous())  # faster to index than channels last
+    sides = len(module.kernel_size)
+    within = torch.unravel_index(torch.cat(list(columns)), module.weight.shape[1:])
+    parts = zip(*(axis.split(list(map(len, columns))) for axis in within), strict=True)
+    for group, (channel, *offsets) in zip(groups, parts, strict=True):
+        if len(channel):
+            channel = channel + group * module.weight.shape[1]
+            yield view[(slice(None), channel, *offsets)].flatten(-sides)
 
 
 def is_batched(module: nn.Module, given: Tensor, n: int) -> bool:
