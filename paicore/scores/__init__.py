@@ -8,6 +8,7 @@ state are as before, also after an exception.
 
 from paicore.scores.baselines import magnitude, random
 from paicore.scores.grasp import grasp
+from paicore.scores.paths import gated_l2, synflow_dist, synflow_l2
 from paicore.scores.prune import prune
 from paicore.scores.registry import SCORES
 from paicore.scores.score import Score
@@ -18,10 +19,13 @@ __all__ = [
     "SCORES",
     "Score",
     "force",
+    "gated_l2",
     "grasp",
     "magnitude",
     "prune",
     "random",
     "snip",
     "synflow",
+    "synflow_dist",
+    "synflow_l2",
 ]

@@ -2,6 +2,7 @@
 
 from paicore.scores.baselines import magnitude, random
 from paicore.scores.grasp import grasp
+from paicore.scores.paths import gated_l2, synflow_dist, synflow_l2
 from paicore.scores.score import Score
 from paicore.scores.snip import force, snip
 from paicore.scores.synflow import SynflowEngine, synflow
@@ -36,5 +37,23 @@ SCORES: dict[str, Score] = {
         frozenset({"shape"}),
         {"rounds": 100, "schedule": "exponential"},
         engine=SynflowEngine,
+    ),
+    "synflow_l2": Score(
+        synflow_l2,
+        "Gebhart et al. 2021; variant C as in PHEW and PX",
+        frozenset({"shape"}),
+        {"rounds": 100, "schedule": "exponential"},
+    ),
+    "synflow_dist": Score(
+        synflow_dist,
+        "Gebhart et al. 2021",
+        frozenset({"inputs"}),
+        {"rounds": 100, "schedule": "exponential"},
+    ),
+    "gated_l2": Score(
+        gated_l2,
+        "ours, after Gebhart et al. 2021",
+        frozenset({"inputs"}),
+        {"rounds": 100, "schedule": "exponential"},
     ),
 }

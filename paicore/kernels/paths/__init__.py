@@ -8,6 +8,7 @@ from paicore.kernels.paths.enumeration import Paths
 from paicore.kernels.paths.enumeration import enumerate_paths as enumerate
 from paicore.kernels.paths.gated import activation_norm, gated_sums, gated_trace
 from paicore.kernels.paths.rank import rank
+from paicore.kernels.paths.slopes import edge_slopes
 from paicore.kernels.paths.spectrum import (
     Eigenvalues,
     Estimate,
@@ -32,6 +33,7 @@ __all__ = [
     "Paths",
     "activation_norm",
     "count",
+    "edge_slopes",
     "edge_sums",
     "eigenvalues",
     "enumerate",

@@ -15,15 +15,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from paicore.kernels.paths.problem import (
-    Problem,
     check_range,
     gradients,
     prepare,
     total,
 )
+from paicore.kernels.paths.slopes import authors_edges, exact_edges
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,6 @@ class EdgeSums:
     sf: dict[str, Tensor]
     d: dict[str, Tensor]
     t: dict[str, Tensor]
-
-
-def _edges(problem: Problem, q: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return dR_q / d abs(theta)^q and what stands on the edges, by name."""
-    values = problem.powers(q)
-    out, added = total(problem, values, q)
-    grads = gradients(out, values)
-    names = problem.names("trainable", added)
-    for name in names:
-        check_range(grads[name], f"the sum over paths through {name!r}")
-    slopes = {name: grads[name] * problem.alive[name] for name in names}
-    return slopes, {name: values[name].detach() for name in names}
 
 
 def edge_sums(
@@ -89,8 +76,8 @@ def edge_sums(
     uditsaxena/Synaptic-Flow path_kernel.py: see `trace`.
     """
     problem = prepare(net, in_shape, masks, bias, input_weights)
-    first, modulus = _edges(problem, 1)
-    t, square = _edges(problem, 2)
+    first, modulus = exact_edges(problem, 1)
+    t, square = exact_edges(problem, 2)
     sf = {name: each * modulus[name] for name, each in first.items()}
     return EdgeSums(sf, {name: each * square[name] for name, each in t.items()}, t)
 
@@ -144,20 +131,11 @@ def trace(
     if mode == "authors":
         if bias != "keep" or input_weights is not None:
             raise ValueError("mode: 'authors' takes no bias='zero' or input_weights")
-        t = _authors_edges(problem)
+        t = authors_edges(problem, 2)
     else:
-        t, _ = _edges(problem, 2)
+        t, _ = exact_edges(problem, 2)
     left_out = set(problem.theta) - set(t)
     return float(sum(t[name].sum() for name in problem.names(params, left_out)))
-
-
-def _authors_edges(problem: Problem) -> dict[str, Tensor]:
-    """Return the gradients of the network run as it is on squared parameters."""
-    squared = problem.powers(2)
-    out = functional_call(problem.twin, squared, (problem.x,)).sum()
-    check_range(out, "the output of the squared network")
-    grads = gradients(out, squared)
-    return {name: grads[name] * problem.alive[name] for name in grads}
 
 
 def norm(

@@ -1,0 +1,206 @@
+"""Scores on path sums: SynFlow-L2 in its five forms, SynFlow-Dist, gated L2.
+
+With SF, D and T the sums over the paths through an edge of `paicore.kernels.paths`,
+weighted by their inputs where there are weights. Biases, beta and stored means are left
+out by default: squared paths that begin at a bias deep inside outweigh the long ones,
+and whole first layers are pruned.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from paicore.forward import isolated, prunable
+from paicore.forward.private import like
+from paicore.kernels import paths
+
+# Variant -> power of the path sum, and the score from slope and modulus.
+VARIANTS: dict[str, tuple[int, Callable[[Tensor, Tensor], Tensor]]] = {
+    "SF": (1, lambda slope, modulus: slope * modulus),
+    "A": (1, lambda slope, modulus: slope * modulus**2),
+    "B": (1, lambda slope, modulus: (slope * modulus) ** 2),
+    "C": (2, lambda slope, modulus: slope * modulus),
+    "D": (2, lambda slope, modulus: slope * modulus**2),
+}
+STATISTICS = ("mean", "mean_sq", "second_moment")
+
+
+@isolated
+def synflow_l2(
+    net: nn.Module,
+    masks,
+    batch,
+    *,
+    generator=None,
+    variant: str = "C",
+    mode: str = "exact",
+    bias: str = "zero",
+) -> dict[str, Tensor]:
+    r"""Score each weight by what it carries of the L2 path norm, in one of five forms.
+
+    .. math:: A = SF_i |w_i|, \quad B = SF_i^2, \quad C = D_i / |w_i|, \quad D = D_i,
+              \quad E = \operatorname{tr}\Pi - \operatorname{tr}\Pi_{\setminus i}
+
+    with :math:`SF_i = \sum_{p \ni i} |\pi_p|` and
+    :math:`D_i = \sum_{p \ni i} \pi_p^2` at :math:`w = m \odot \theta`.
+
+    Conventions: only the shape of x is used. B gives SynFlow's masks. D and E are
+    conserved by every hidden unit, A and C are not; B and D do not notice a rescaling
+    of hidden units, the others do. E is the loss of the Path Kernel's trace when the
+    one weight is deleted, a sum over the paths through it as well. In mode "exact" max
+    pooling counts all of its window and constants are squared where weights are;
+    "authors" runs the network as it is on abs(w)^q, and max pooling stays a maximum.
+
+    Args:
+        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        masks: name -> bool tensor; a pruned weight scores 0.
+        batch: Pair (x, y); only the shape of x is used.
+        generator: Not used.
+        variant: "A" to "E".
+        mode: "exact" or "authors"; E has "exact" only.
+        bias: "zero" leaves out biases, beta and stored means, "keep" keeps their paths.
+
+    Returns:
+        dict name -> float64 tensor shaped like the weight, >= 0; larger: keep.
+
+    Raises:
+        ValueError: `variant` is unknown, or E is asked for in mode "authors".
+
+    Cost: one forward and one backward pass for a single input; E: two nested ones.
+
+    Source: Gebhart et al. (2021). A is uditsaxena/Synaptic-Flow Pruners/pruners.py, B
+    the same before 27 September 2020, C is ShreyasMalakarjunPatil/PHEW and
+    iurada/px-ntk-pruning; D and E have no public code.
+    """
+    if variant not in ("A", "B", "C", "D", "E"):
+        raise ValueError(f"variant: expected 'A' to 'E', got {variant!r}")
+    shape = tuple(batch[0].shape[1:])
+    if variant != "E":
+        return _score(net, masks, shape, variant, mode=mode, bias=bias)
+    if mode != "exact":
+        raise ValueError(f"mode: expected 'exact' for variant 'E', got {mode!r}")
+    lost = paths.greedy_loss(net, shape, masks=masks, params="prunable", bias=bias)
+    return {name: lost[name] for name in prunable(net)}
+
+
+@isolated
+def synflow_dist(
+    net: nn.Module,
+    masks,
+    batch,
+    *,
+    generator=None,
+    input_weights: Tensor | None = None,
+    statistic: str = "mean",
+    variant: str = "SF",
+    mode: str = "exact",
+    bias: str = "zero",
+) -> dict[str, Tensor]:
+    r"""Score each weight by its paths, each weighted by the data at its input.
+
+    .. math:: s_i = \sum_{p \ni i} |\pi_p| \, w_{s(p)} \quad (SF), \qquad
+              s_i = \sum_{p \ni i} \pi_p^2 \, w_{s(p)} \quad (D)
+
+    Conventions: the weights are statistics of raw pixels, which are >= 0; normalised
+    pixels make scores negative and are refused. A path from a bias has weight 1. The
+    tangent kernel holds x_s^2, so "second_moment" is what belongs to the variants of
+    squared paths.
+
+    Args:
+        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        masks: name -> bool tensor; a pruned weight scores 0.
+        batch: Pair (x, y); x un-normalised unless `input_weights` is given, then only
+            its shape is used.
+        generator: Not used.
+        input_weights: Weight >= 0 of each input, of shape `in_shape`, for example
+            ``data.mean_image(ds)``; None: the statistic of x.
+        statistic: "mean" of x; "mean_sq", its square; "second_moment", the mean of x^2.
+        variant: "SF" (SynFlow-Dist), or "A" to "D" of `synflow_l2` (SynFlow-L2-Dist;
+            the authors' is "A").
+        mode: As in `synflow_l2`.
+        bias: As in `synflow_l2`.
+
+    Returns:
+        dict name -> float64 tensor shaped like the weight, >= 0; larger: keep.
+
+    Raises:
+        ValueError: an option is unknown, or a weight is negative.
+
+    Cost: one forward and one backward pass for a single input.
+
+    Source: Gebhart et al. (2021), uditsaxena/Synaptic-Flow Pruners/pruners.py: the
+    mean of 10 un-normalised training images a class.
+    """
+    if variant not in VARIANTS:
+        raise ValueError(f"variant: expected one of {list(VARIANTS)}, got {variant!r}")
+    if statistic not in STATISTICS:
+        raise ValueError(f"statistic: expected one of {STATISTICS}, got {statistic!r}")
+    x = batch[0]
+    if input_weights is None:
+        input_weights = _statistic(like(x, net).double(), statistic)
+    elif statistic != "mean":
+        raise ValueError(
+            f"statistic: expected 'mean' with input_weights, got {statistic!r}"
+        )
+    return _score(
+        net, masks, tuple(x.shape[1:]), variant,
+        mode=mode, bias=bias, input_weights=input_weights,
+    )  # fmt: skip
+
+
+@isolated
+def gated_l2(net: nn.Module, masks, batch, *, generator=None) -> dict[str, Tensor]:
+    r"""Score each weight by its squared paths, over the gates that real inputs open.
+
+    .. math:: s_i = w_i^2 \sum_x \sum_{p \ni i} a_p(x)^2 \, x_{s(p)}^2
+              \left(\partial \pi_p / \partial w_i\right)^2
+
+    Conventions: w^2 times the weight's share in the trace of the tangent kernel when
+    paths do not interfere. Inputs of any sign; labels are not used. Gates are those of
+    the masked network, batch norm in mode "eval".
+
+    Args:
+        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        masks: name -> bool tensor; a pruned weight scores 0.
+        batch: Pair (x, y) with x of shape (n, *in_shape); y is not used.
+        generator: Not used.
+
+    Returns:
+        dict name -> float64 tensor shaped like the weight, >= 0; larger: keep.
+
+    Cost: two forward passes and one backward pass over the batch.
+
+    Source: ours, after Gebhart et al. (2021) and Iurada et al. (2024).
+    """
+    sums = paths.gated_sums(net, like(batch[0], net), masks=masks)
+    return {name: sums[name] * w**2 for name, w in _moduli(net, masks).items()}
+
+
+def _score(net, masks, shape, variant, **options) -> dict[str, Tensor]:
+    """Return one variant from the slopes of R_q."""
+    power, formula = VARIANTS[variant]
+    slopes = paths.edge_slopes(net, shape, q=power, masks=masks, **options)
+    moduli = _moduli(net, masks)
+    return {name: formula(slopes[name], each) for name, each in moduli.items()}
+
+
+def _moduli(net: nn.Module, masks) -> dict[str, Tensor]:
+    """Return abs(w) in float64, 0 where pruned, whatever stands there."""
+    return {
+        name: torch.where(masks[name].to(w.device), w.detach().double().abs(), 0)
+        for name, w in prunable(net).items()
+    }
+
+
+def _statistic(x: Tensor, statistic: str) -> Tensor:
+    """Return the weight of each input over samples; raw pixels are expected."""
+    if statistic == "second_moment":
+        return (x**2).mean(0)
+    mean = x.mean(0)
+    if bool((mean < 0).any()):
+        raise ValueError(
+            f"batch: expected un-normalised inputs, whose mean is >= 0, got a mean of "
+            f"{float(mean.min()):.3g}; pass input_weights=data.mean_image(ds)"
+        )
+    return mean**2 if statistic == "mean_sq" else mean
