@@ -13,7 +13,7 @@ from torch import nn
 from paicore import SCORES, Masks, Score, nets, prune, seeds
 
 
-ON_PATHS = ("synflow_l2", "synflow_dist", "gated_l2")
+ON_PATHS = ("synflow_l2", "synflow_dist", "gated_l2", "px")
 NO_PATHS = ("mlp_tanh", "twice_called")  # a curve; a weight tied across depth
 
 

@@ -10,6 +10,7 @@ from paicore.scores.baselines import magnitude, random
 from paicore.scores.grasp import grasp
 from paicore.scores.paths import gated_l2, synflow_dist, synflow_l2
 from paicore.scores.prune import prune
+from paicore.scores.px import px
 from paicore.scores.registry import SCORES
 from paicore.scores.score import Score
 from paicore.scores.snip import force, snip
@@ -23,6 +24,7 @@ __all__ = [
     "grasp",
     "magnitude",
     "prune",
+    "px",
     "random",
     "snip",
     "synflow",

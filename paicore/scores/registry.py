@@ -3,6 +3,7 @@
 from paicore.scores.baselines import magnitude, random
 from paicore.scores.grasp import grasp
 from paicore.scores.paths import gated_l2, synflow_dist, synflow_l2
+from paicore.scores.px import px
 from paicore.scores.score import Score
 from paicore.scores.snip import force, snip
 from paicore.scores.synflow import SynflowEngine, synflow
@@ -53,6 +54,12 @@ SCORES: dict[str, Score] = {
     "gated_l2": Score(
         gated_l2,
         "ours, after Gebhart et al. 2021",
+        frozenset({"inputs"}),
+        {"rounds": 100, "schedule": "exponential"},
+    ),
+    "px": Score(
+        px,
+        "Iurada et al. 2024",
         frozenset({"inputs"}),
         {"rounds": 100, "schedule": "exponential"},
     ),
