@@ -7,6 +7,7 @@ minus it. Counts are exact, ties go to the lower index, pruned weights stay prun
 from paicore.forward import prunable
 from paicore.masks.container import Masks
 from paicore.masks.counts import COUNT_RULES, allocate
+from paicore.masks.critical import critical_sparsities, first_kept
 from paicore.masks.effective import effective
 from paicore.masks.loop import Engine, prune_loop
 from paicore.masks.quotas import QUOTAS, layer_quota
@@ -20,8 +21,10 @@ __all__ = [
     "Engine",
     "Masks",
     "allocate",
+    "critical_sparsities",
     "densities",
     "effective",
+    "first_kept",
     "layer_quota",
     "prunable",
     "prune_loop",

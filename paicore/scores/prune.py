@@ -21,7 +21,7 @@ from paicore.scores.score import Score
 LOOP = {
     "rounds": 1, "schedule": "exponential", "scope": "global", "count_rule": "exact",
 }  # fmt: skip
-NOT_OPTIONS = {"net", "masks", "batch", "generator"}
+NOT_OPTIONS = {"net", "masks", "batch", "generator", "density"}
 
 
 def prune(
@@ -80,7 +80,7 @@ def prune(
     }  # fmt: skip
     loop = LOOP | {k: v for k, v in chosen.defaults.items() if k in LOOP}
     loop |= {name: value for name, value in given.items() if value is not None}
-    options = _options(chosen, options)
+    options = _options(chosen, options, density)
     weights = prunable(net)
     check_finite(weights)
     _check_flags(keep_last_layer_dense=keep_last_layer_dense, invert=invert)
@@ -137,8 +137,10 @@ def _check_flags(**flags) -> None:
             raise TypeError(f"{name}: expected True or False, got {value!r}")
 
 
-def _options(score: Score, options: dict) -> dict:
+def _options(score: Score, options: dict, density) -> dict:
     """Merge defaults and options; refuse names that the function does not take."""
+    # A function with an argument `density` is told what is wanted in the end: walks
+    # know from it when to stop.
     signature = inspect.signature(score.function).parameters
     anything = any(p.kind is p.VAR_KEYWORD for p in signature.values())
     if not anything and "generator" not in signature:
@@ -149,7 +151,8 @@ def _options(score: Score, options: dict) -> dict:
     if unknown:
         raise TypeError(f"options: {_name(score)} takes {takes}, got {unknown}")
     own = {name: v for name, v in score.defaults.items() if name not in LOOP}
-    return own | options
+    told = {"density": density} if "density" in signature else {}
+    return own | options | told
 
 
 def _check_inputs(score: Score, density, batch, generator) -> None:
