@@ -4,8 +4,9 @@ data -> net -> score -> masks -> train -> rows -> record -> figure and claim: ea
 is one function call, and nothing goes back.
 """
 
+from paicore import rescale, transfer
 from paicore.masks import Masks
 from paicore.scores import SCORES, Score, prune
 
 __version__ = "0.1.0"
-__all__ = ["SCORES", "Masks", "Score", "prune"]
+__all__ = ["SCORES", "Masks", "Score", "prune", "rescale", "transfer"]

@@ -1,0 +1,25 @@
+"""Neural Tangent Transfer: sparse networks that start with a dense one's kernel.
+
+    result = transfer.neural_tangent_transfer(net, x, density=0.03, generator=g,
+                                              **transfer.PRESETS["official_mlp"])
+    result.apply_(net)  # then train it with masks=result.masks
+
+Two kernels go by the name of the sparse network's tangent kernel. "masked" sums over
+the weights that it has: only this one describes how it trains. "ambient" sums over all
+weights of the dense architecture, taken at m * theta: the released code matches it.
+The log of every run holds the distances in both.
+"""
+
+from paicore.transfer.baselines import logit_snip, shuffled_along_axis0
+from paicore.transfer.method import neural_tangent_transfer
+from paicore.transfer.presets import PRESETS
+from paicore.transfer.result import Diverged, Transfer
+
+__all__ = [
+    "PRESETS",
+    "Diverged",
+    "Transfer",
+    "logit_snip",
+    "neural_tangent_transfer",
+    "shuffled_along_axis0",
+]

@@ -1,0 +1,244 @@
+"""Neural Tangent Transfer: train a sparse network to match a dense one, no labels."""
+
+import math
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from paicore import seeds
+from paicore.forward import isolation
+from paicore.kernels.ntk.settings import full_precision
+from paicore.masks.container import Masks
+from paicore.transfer import checkpoint as files
+from paicore.transfer.objective import Terms, objective
+from paicore.transfer.result import LOG, Diverged, Transfer
+from paicore.transfer.selection import count, first_masks, masked, turnover
+from paicore.transfer.settings import (
+    Settings,
+    check_checkpoint,
+    check_generator,
+    check_inputs,
+    check_network,
+)
+from paicore.transfer.state import State, started
+from paicore.transfer.tangents import Networks, networks
+from paicore.transfer.validation import Validation, held_out
+
+HOPELESS = 1000  # times the loss at first or of a network that is zero: diverged
+
+
+@dataclass(frozen=True)
+class Job:
+    """What stays the same during a run.
+
+    Attributes:
+        settings: The keywords.
+        networks: Teacher and architecture.
+        x: Inputs, wherever they were given.
+        like: A tensor of the dtype and device of the run.
+        held: The validation block.
+        nothing: Loss, but for L2, of a network that is zero.
+        key: The number that all draws follow from.
+    """
+
+    settings: Settings
+    networks: Networks
+    x: Tensor
+    like: Tensor
+    held: Validation
+    nothing: float
+    key: int
+
+    def generator(self, *names: str | int) -> torch.Generator:
+        """Return the generator of one purpose."""
+        return seeds.generator(self.key, "transfer", *names)
+
+    def batches(self, step: int) -> Iterator[Tensor]:
+        """Yield the batches from a step on: a new order each epoch, the rest dropped.
+
+        The order of epoch e follows from the key and e alone.
+        """
+        size, place = self.settings.batch, step
+        while True:
+            epoch, begin = divmod(place, len(self.x) // size)
+            draws = self.generator("order", epoch)
+            order = torch.randperm(len(self.x), generator=draws)
+            for part in order[: len(order) // size * size].split(size)[begin:]:
+                yield self.x[part.to(self.x.device)].to(self.like)
+                place += 1
+
+
+def run(job: Job, state: State, path: Path | None, same: dict, progress) -> None:
+    """Take every step that is left; log, save and stop where it is due."""
+    settings = job.settings
+    stream = job.batches(state.step)
+    with _bar(settings.steps, state, progress) as bar:
+        if not state.log:
+            _report(job, state, bar)
+        while state.step < settings.steps:
+            terms = _terms(job, state, next(stream))
+            check_alive(job, state, terms, state.step + 1)
+            state.descend(
+                torch.autograd.grad(
+                    terms.loss(settings), list(state.values.values()),
+                    allow_unused=True, materialize_grads=True,
+                )
+            )  # fmt: skip
+            if _is_due(settings, state.step):
+                state.reselect(settings)
+            bar.update()
+            if state.step % settings.log_every == 0 or state.step == settings.steps:
+                _report(job, state, bar)
+                if path is not None:
+                    files.save(path, state, same)
+
+
+def _is_due(settings: Settings, step: int) -> bool:
+    """Tell whether masks are chosen anew after a step, as the released code does."""
+    early = step < settings.steps - settings.frequency
+    return settings.update_masks and early and step % settings.frequency == 0
+
+
+def _terms(job: Job, state: State, x: Tensor) -> Terms:
+    """Return the terms on a training batch."""
+    draws = job.generator("probes", state.step)
+    return objective(
+        job.networks, state.values, state.masks, x, job.settings, draws
+    )  # fmt: skip
+
+
+def check_alive(job: Job, state: State, terms: Terms, step: int) -> None:
+    """Stop a run that has diverged.
+
+    Args:
+        job: What stays the same.
+        state: What changes.
+        terms: Terms of the step.
+        step: The step, counted from 1.
+
+    Raises:
+        Diverged: the loss is not finite or hopeless.
+    """
+    matched, loss = (
+        float(each(job.settings).detach()) for each in (terms.matched, terms.loss)
+    )
+    # the first row itself has no bound: batch norm may start a thin network anywhere
+    worst = max(job.nothing, at_first(job, state)) if state.log else math.inf
+    if math.isfinite(loss) and matched <= HOPELESS * worst:
+        return
+    steps, lr = job.settings.steps, job.settings.lr
+    raise Diverged(
+        f"the loss is {matched:.4g} at step {step} of {steps}, not finite or over "
+        f"{HOPELESS} times {worst:.4g}, the larger of its first value and that of a "
+        f"network that is zero; try a learning rate below {lr:g}",
+        step,
+        state.log,
+    )
+
+
+def at_first(job: Job, state: State) -> float:
+    """Return the first loss on the validation block, but for L2."""
+    first, settings = state.log[0], job.settings
+    weighted = settings.kernel_weight * first["kernel"]
+    return weighted + settings.target_weight * first["target"]
+
+
+def _report(job: Job, state: State, bar: tqdm) -> None:
+    """Add a row to the log and show both distances."""
+    draws = job.generator("validation", "probes")
+    still = {name: value.detach() for name, value in state.values.items()}
+    terms = objective(
+        job.networks, still, state.masks, job.held.x, job.settings, draws, always=True
+    )
+    check_alive(job, state, terms, max(state.step, 1))
+    numbers = {
+        "loss": terms.loss(job.settings),
+        "kernel": terms.kernel,
+        "target": terms.target,
+        "l2": terms.l2,
+    }
+    row = {"step": state.step}
+    row |= {name: float(each) for name, each in numbers.items()}
+    row |= job.held.distances(still, state.masks)
+    row |= {"kept": count(state.masks), "turnover": turnover(state.masks, state.first)}
+    state.log.append({column: row[column] for column in LOG})
+    shares = {n: f"{row[f'{n}_relative']:.3f}" for n in ("masked", "ambient")}
+    bar.set_postfix(shares, refresh=False)
+
+
+def _bar(total: int, state: State, progress: bool | None) -> tqdm:
+    """Return a progress bar with the time left, silent where nobody watches."""
+    if progress is None:
+        quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
+        progress = sys.stderr.isatty() and not quiet
+    return tqdm(
+        total=total, initial=state.step, desc="transfer", unit="step",
+        disable=not progress, leave=False,
+    )  # fmt: skip
+
+
+def prepared(
+    net: nn.Module, x: Tensor, validation, settings: Settings, generator
+) -> tuple[Job, State]:
+    """Copy the teacher, choose the first masks and take the validation block.
+
+    Args:
+        net: The dense network; not changed.
+        x: Inputs.
+        validation: Held-out inputs or None.
+        settings: The keywords.
+        generator: Gives one number, the key of all draws.
+
+    Returns:
+        The job, and the state before the first step.
+    """
+    both = networks(net, x[: settings.batch], dtype=settings.dtype,
+                    batch_norm=settings.batch_norm)  # fmt: skip
+    values = both.values()
+    masks = first_masks(net, values, x, settings)
+    like = next(iter(values.values()))
+    block = (x[: settings.batch] if validation is None else validation).to(like)
+    key = int(torch.randint(2**62, (1,), generator=generator))
+    draws = seeds.generator(key, "transfer", "validation")
+    held = held_out(both, block, settings, draws)
+    return (
+        Job(settings, both, x, like, held, held.nothing(settings), key),
+        started(values, masks, settings),
+    )
+
+
+def finished(state: State) -> Transfer:
+    """Return the result of a run."""
+    theta = {name: value.detach().clone() for name, value in state.values.items()}
+    weights = masked(theta, state.masks)
+    return Transfer(Masks(state.masks), weights, theta, state.log)
+
+
+def transferred(
+    net: nn.Module, x: Tensor, settings: Settings, generator, validation,
+    progress: bool | None, checkpoint,
+) -> Transfer:  # fmt: skip
+    """Check everything that `Settings` cannot see, and run; see `transfer`."""
+    path = check_checkpoint(checkpoint)
+    if not isinstance(progress, (bool, type(None))):
+        raise TypeError(f"progress: expected True, False or None, got {progress!r}")
+    check_network(net, settings)
+    check_inputs(x, validation, settings.batch)
+    check_generator(generator)
+    with isolation(net), full_precision():
+        job, state = prepared(net, x, validation, settings, generator)
+        same = {}
+        if path is not None:
+            data = {"x": x} | ({} if validation is None else {"validation": validation})
+            teacher: Mapping[str, Tensor] = net.state_dict()
+            same = files.identity(settings, teacher, data, job.key)
+            if path.exists():
+                state = files.resumed(path, state, same)
+        run(job, state, path, same, progress)
+        return finished(state)
