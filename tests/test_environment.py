@@ -74,7 +74,7 @@ def test_constraints_are_exact_and_say_where_they_are_from():
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in pinned)
 
 
-@pytest.mark.parametrize("group", ["dependencies", "test"])
+@pytest.mark.parametrize("group", ["dependencies", "test", "cluster"])
 def test_constraints_pin_every_requirement_inside_its_bounds(group):
     optional = PROJECT["optional-dependencies"]
     wanted = PROJECT["dependencies"] if group == "dependencies" else optional[group]

@@ -270,6 +270,7 @@ def test_a_run_writes_sorted_rows_and_how_they_were_made_below_build_only(root):
         "asked": 8,
         "resumed": 0,
         "core_complete": True,
+        "group": None,
     }
 
 

@@ -10,21 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from sweep_cases import light_folder, never_killed, wait_for
 
 from paicore import records
 from paicore.records.calls import RunError
 from paicore.records.journal import opened, read
-
-PACKAGE = Path(records.__file__).resolve().parents[1]
-
-# The shipped package without torch, so that a process starts in a tenth of a second:
-# Python imports sitecustomize from PYTHONPATH in every process, workers included.
-LIGHT = f"""
-import sys, types
-light = types.ModuleType("paicore")
-light.__path__ = [{str(PACKAGE)!r}]
-sys.modules["paicore"] = light
-"""
 
 # argv: journal, folder of traces, index of the append to tear (0: none), workers.
 CHILD = """
@@ -58,86 +48,11 @@ for row in rows:
     print(*(f"{name}={row[name]}" for name in sorted(row)))
 """
 
-WORK = """
-import os, signal, time
-from pathlib import Path
-from paicore.records import run_id
-
-CELLS = [
-    {"method": m, "density": d, "seed": s, "variant": ""}
-    for m in ("snip", "synflow") for d in (0.1, 0.03, 0.01) for s in range(50)
-]
-
-def rows(cell):
-    start = cell["seed"] / 7 + cell["density"]
-    return [{"step": step, "loss": start / (step + 1)} for step in range(3)]
-
-def slow(cell):
-    with open(Path(os.environ["TRACES"], "begun"), "a") as file:
-        file.write(run_id(cell) + "\\n")
-    time.sleep(float(os.environ.get("NAP", "0.008")))
-    return rows(cell)
-
-def deadly(cell):
-    mark = Path(os.environ["TRACES"], "died")
-    if cell["seed"] == 3 and (not mark.exists() or os.environ["DIE"] == "always"):
-        time.sleep(0.3)  # the runs before it finish
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return rows(cell)
-
-def lethal(cell):
-    os._exit(1)
-
-class One_Way(Exception):
-    # It pickles, and does not unpickle: that needs two arguments.
-    def __init__(self, text, number):
-        super().__init__(f"{text} {number}")
-
-def nest():
-    inner = []
-    for _ in range(100_000):
-        inner = [inner]
-    return inner
-
-BAD = {
-    "nested": lambda: [{"step": nest()}],
-    "unreadable": lambda: [{"step": {1}}],
-    "surrogate": lambda: [{"step": "\\ud800"}],
-    "taken": lambda: [{"step": 0, "run": "x", "seed": 5}],
-    "by_number": lambda: [{0: 1}],
-    "no_rows": lambda: {"step": 0},
-    "no_mapping": lambda: ["step"],
-}
-
-def bad(cell):
-    if cell["seed"] != 2:
-        return rows(cell)
-    if os.environ["BAD"] == "one_way":
-        raise One_Way("lost", 1)
-    if os.environ["BAD"] == "leaving":
-        raise SystemExit(3)
-    return BAD[os.environ["BAD"]]()
-
-def stopping(cell):
-    if cell["seed"] == 5:
-        raise KeyboardInterrupt("by hand")
-    return rows(cell)
-
-def failing(cell):
-    if cell["seed"] in (2, 4):
-        raise ArithmeticError("no number here")
-    return rows(cell)
-"""
-
 
 @pytest.fixture
 def light(tmp_path, monkeypatch):
     """A folder that new processes import `work` and the light package from."""
-    folder = tmp_path / "light"
-    folder.mkdir()
-    (folder / "sitecustomize.py").write_text(LIGHT)
-    (folder / "work.py").write_text(WORK)
+    folder = light_folder(tmp_path / "light")
     (folder / "child.py").write_text(CHILD)
     monkeypatch.setenv("PYTHONPATH", str(folder))
     monkeypatch.setenv("TRACES", str(tmp_path))
@@ -187,26 +102,6 @@ class Child:
         return out.splitlines()
 
 
-def wait_for(happened, seconds=20):
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
-
-
-def never_killed(light):
-    """The lines that the child prints, from a plain loop that shares no code."""
-    import work
-
-    lines = []
-    for cell in work.CELLS:
-        run = f"{cell['method']},{cell['density']:.9g},,{cell['seed']}"
-        for row in work.rows(cell):
-            whole = {"run": run, **cell, **row}
-            lines.append(" ".join(f"{name}={whole[name]}" for name in sorted(whole)))
-    return lines
-
-
 def tear_by_hand(journal):
     """Cut the last line in the middle, as a kill of the machine would."""
     content = journal.read_bytes()
@@ -231,7 +126,7 @@ def test_killed_twenty_five_times_it_ends_with_the_rows_of_a_sweep_never_killed(
         assert len(child.kept() - kept) == index - 1
     assert 20 < len(child.kept()) < 300, "the kills must fall into the sweep"
     tear_by_hand(child.journal)
-    assert child.finish() == never_killed(light)
+    assert child.finish() == never_killed()
     names = [line.split(b'"')[7] for line in child.journal.read_bytes().splitlines()]
     assert len(names) == len(set(names)) == 300
 
@@ -245,7 +140,7 @@ def test_killed_with_its_workers_at_work_it_loses_nothing_and_leaves_no_worker(
     begun = len(child.runs_begun())
     time.sleep(0.3)
     assert len(child.runs_begun()) == begun, "workers outlived their driver"
-    assert child.finish() == never_killed(light)
+    assert child.finish() == never_killed()
 
 
 def test_the_torn_line_is_cut_and_only_its_run_is_done_again(light, tmp_path):

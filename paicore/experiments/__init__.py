@@ -4,7 +4,7 @@ One file per notebook holds ``EXPERIMENTS``, a dict of `Experiment`. Nothing her
 plots, saves or reads records; `paicore.records` runs and stores what is declared.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 
@@ -38,12 +38,18 @@ class Experiment:
         values: Names of the value columns, in order.
         profiles: Profile name ("smoke", "quick", "paper") to its frozen config.
         cost: Profile name to a plain statement, for example "8 min on 2 CPU cores".
+        group: None, or (config, cell) to a key. Runs of equal key are one call, for
+            example a population trained as one, and one call goes to one worker.
+            `run` is then (config, list of cells) to the list of their rows, in order.
+            A run's rows must not depend on which others are with it: a resumed group
+            has only those that are left.
     """
 
     notebook: str
     name: str
     cells: Callable[[Config], list[dict]]
-    run: Callable[[Config, dict], list[dict]]
+    run: Callable[[Config, dict], list[dict]] | Callable[[Config, list], list[list]]
     values: tuple[str, ...]
     profiles: Mapping[str, Config]
     cost: Mapping[str, str]
+    group: Callable[[Config, dict], Hashable] | None = None

@@ -6,9 +6,10 @@ to a journal under ``build/`` and skips it on restart. `promote` copies finished
 records to ``figures/``, `merge` joins the journals of shards.
 
 Paths start at the repository root, never at the working directory. This package
-imports neither torch nor pandas until it needs them.
+imports neither torch nor pandas nor Dask until it needs them.
 """
 
+from paicore.records.cluster import dask
 from paicore.records.identity import config_hash, core_of, find, run_id
 from paicore.records.parameters import Settings, settings
 from paicore.records.places import root
@@ -25,6 +26,7 @@ __all__ = [
     "best",
     "config_hash",
     "core_of",
+    "dask",
     "find",
     "load_or_run",
     "merge",

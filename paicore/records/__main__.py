@@ -1,15 +1,20 @@
 """Records from the command line: run, merge, promote.
 
 python -m paicore.records run 00_tour accuracy_by_density --profile quick --jobs 2
+python -m paicore.records run 00_tour --profile quick --dask tcp://node1:8786
 python -m paicore.records merge shard1.jsonl shard2.jsonl --out whole.jsonl
 python -m paicore.records promote
 """
 
 import argparse
+import dataclasses
 import sys
+from collections.abc import Callable
 
 from paicore.records import (
+    Settings,
     SweepStopped,
+    dask,
     find,
     load_or_run,
     merge,
@@ -43,6 +48,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("experiment", nargs="?", help="default: all of the notebook")
     run.add_argument("--profile", required=True, choices=("smoke", "quick", "paper"))
     run.add_argument("--jobs", type=int, default=0, help="processes; CPU only")
+    run.add_argument(
+        "--dask",
+        default="",
+        metavar="ADDRESS",
+        help="a scheduler's; with --device cuda each call takes the resource GPU=1",
+    )
     run.add_argument("--seeds", type=int, default=0, help="0: the profile's own")
     run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     run.add_argument("--only", default="", help="comma list of methods")
@@ -63,23 +74,40 @@ def _run(options: argparse.Namespace) -> None:
     if unknown := [name for name in names if name not in experiments]:
         known = ", ".join(experiments)
         raise ValueError(f"{options.notebook} has no {unknown[0]}; it has {known}")
-    chosen = settings(
-        profile=options.profile,
-        recompute=True,
-        seeds=options.seeds,
-        device=options.device,
-        only=options.only,
-    )
-    if options.jobs > 1 and chosen.device == "cuda":
-        raise ValueError("jobs: several processes are for the CPU; add --device cpu")
+    chosen = _chosen(options)
+    executor = _executor(options, chosen.device)
     if chosen.device == "cpu":
         import torch
 
         torch.set_num_threads(1)  # small networks are slower on two
-    executor = processes(options.jobs) if options.jobs > 1 else None
     for name in names:
         record = load_or_run(experiments[name], chosen, executor=executor)
         print(record.message)
+
+
+def _chosen(options: argparse.Namespace) -> Settings:
+    """Return the settings; on a cluster the device is that of the workers."""
+    if options.dask and options.device == "auto":
+        raise ValueError("dask: add --device cpu or cuda, what the workers have")
+    found = settings(
+        profile=options.profile,
+        recompute=True,
+        seeds=options.seeds,
+        device="cpu" if options.dask else options.device,
+        only=options.only,
+    )
+    return dataclasses.replace(found, device=options.device) if options.dask else found
+
+
+def _executor(options: argparse.Namespace, device: str) -> Callable | None:
+    """Return the factory of an executor that the options ask for."""
+    if options.dask and options.jobs:
+        raise ValueError("jobs: a cluster has its own number of workers; drop --jobs")
+    if options.dask:
+        return dask(options.dask, resources={"GPU": 1} if device == "cuda" else None)
+    if options.jobs > 1 and device == "cuda":
+        raise ValueError("jobs: several processes are for the CPU; add --device cpu")
+    return processes(options.jobs) if options.jobs > 1 else None
 
 
 def _merge(options: argparse.Namespace) -> None:

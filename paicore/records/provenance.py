@@ -3,14 +3,17 @@
 import functools
 import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from paicore.experiments import Config, Experiment
+from paicore.records.cluster import DaskFactory
 from paicore.records.identity import config_fields, config_hash
 from paicore.records.places import root
 
@@ -41,9 +44,30 @@ def provenance(experiment: Experiment, profile: str, config: Config) -> dict:
         "config_hash": config_hash(config),
         "code": _code(experiment),
         "software": _software(),
-        "machine": _machine(getattr(config, "device", "cpu")),
+        "machine": dict(_machine(getattr(config, "device", "cpu"))),
         "data": _data(config),
     }
+
+
+def spread(executor: Callable | None, device: str) -> dict:
+    """Return over what a sweep was spread, for a cluster with its workers' machines."""
+    if executor is None:
+        return {"executor": "one by one"}
+    if not isinstance(executor, DaskFactory):
+        return {"executor": getattr(executor, "description", "of the caller")}
+    try:
+        found = executor.on_each_worker(_worker, device)
+    except OSError:  # the runs are done; that their cluster has gone is no error
+        found = []
+    workers = {json.dumps(each, sort_keys=True): each for each in found}
+    counts = Counter(json.dumps(each, sort_keys=True) for each in found)
+    told = [{"count": counts[key], **workers[key]} for key in sorted(workers)]
+    return {"executor": executor.description, "workers": told}
+
+
+def _worker(device: str) -> dict:
+    """Describe the machine of a worker and the code that it has."""
+    return {**_machine(device), "paicore": _package_hash(), "software": _software()}
 
 
 def sha256(content: bytes) -> str:
@@ -53,16 +77,21 @@ def sha256(content: bytes) -> str:
 
 def _code(experiment: Experiment) -> dict:
     """Return version, commit, and short hashes of the package and the experiment."""
+    own = getattr(sys.modules.get(experiment.run.__module__), "__file__", None)
+    modules = {"paicore": _package_hash()}
+    if own:
+        modules[Path(own).name] = sha256(Path(own).read_bytes())[:12]
+    return {"version": _version("paicore"), "commit": _commit(), "modules": modules}
+
+
+def _package_hash() -> str:
+    """Return a short hash of the package's source files and their names."""
     package = Path(__file__).resolve().parents[1]
     total = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).as_posix()
         total.update(f"{name} {sha256(path.read_bytes())}\n".encode())
-    own = getattr(sys.modules.get(experiment.run.__module__), "__file__", None)
-    modules = {"paicore": total.hexdigest()[:12]}
-    if own:
-        modules[Path(own).name] = sha256(Path(own).read_bytes())[:12]
-    return {"version": _version("paicore"), "commit": _commit(), "modules": modules}
+    return total.hexdigest()[:12]
 
 
 def _version(package: str) -> str | None:

@@ -25,17 +25,27 @@ class Checked:
     experiment_run: object
     config: Config
     values: tuple[str, ...]
+    grouped: bool = False
 
     @classmethod
     def of(cls, experiment: Experiment, config: Config) -> "Checked":
         """Take only what a worker needs and can unpickle."""
-        return cls(experiment.run, config, tuple(experiment.values))
+        grouped = experiment.group is not None
+        return cls(experiment.run, config, tuple(experiment.values), grouped)
 
-    def __call__(self, cell: dict) -> list[dict]:
-        """Run one cell and return its rows as plain numbers."""
-        name = run_id(cell)
-        rows = list(self.experiment_run(self.config, cell))
-        return checked(name, rows, self.values)
+    def __call__(self, given: dict | list[dict]) -> list:
+        """Run one cell, or a group of cells; return their rows as plain numbers."""
+        found = list(self.experiment_run(self.config, given))
+        if not self.grouped:
+            return self._checked(given, found)
+        if len(found) != len(given):
+            text = f"run: expected rows of {len(given)} runs, got {len(found)}"
+            raise ValueError(text)
+        return [self._checked(*each) for each in zip(given, found, strict=True)]
+
+    def _checked(self, cell: dict, rows: Iterable) -> list[dict]:
+        """Check the rows of one cell."""
+        return checked(run_id(cell), list(rows), self.values)
 
 
 def checked(run: str, rows: Sequence[Mapping], values: Sequence[str]) -> list[dict]:

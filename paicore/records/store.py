@@ -6,9 +6,8 @@ A record is two files, ``<folder>/<notebook>/<profile>/<experiment>.csv`` (rows)
 
 import dataclasses
 import datetime
+import functools
 import json
-import os
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -20,11 +19,11 @@ from paicore.records.facts import read_facts
 from paicore.records.identity import by_id, config_hash, core_is_complete, core_of
 from paicore.records.parameters import Settings
 from paicore.records.places import journal_path, record_path, shown, write_atomic
-from paicore.records.provenance import provenance, sha256
+from paicore.records.provenance import provenance, sha256, spread
 from paicore.records.rows import Checked, read_csv, to_csv
 from paicore.records.shards import finished
 from paicore.records.sweeps import sweep
-from paicore.records.workers import processes
+from paicore.records.workers import asked_processes
 
 if TYPE_CHECKING:
     import pandas
@@ -218,15 +217,21 @@ def _run(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     kept = {} if fresh else finished(journal)
     _check_columns(experiment, journal, kept)
+    group = experiment.group and functools.partial(experiment.group, config)
+    if executor is None:  # smoke is short, and several processes are for the CPU
+        several = asked_processes()
+        executor = several if not fresh and config.device == "cpu" else None
     sweep(
         Checked.of(experiment, config),
         experiment.cells(config),
-        executor=executor or _jobs(profile, config),
+        group=group,
+        executor=executor,
         journal=journal,
         progress=progress,
         fresh=fresh,
     )
     facts = provenance(experiment, profile, config)
+    facts["machine"].update(spread(executor, config.device))
     before = _leg_before(experiment, profile, facts["config_hash"]) if kept else {}
     spent = time.monotonic() - began + before.get("wall_seconds", 0.0)
     facts["started"] = before.get("started", started)
@@ -254,15 +259,6 @@ def _check_columns(experiment: Experiment, journal: Path, kept: dict) -> None:
             raise ValueError(f"{text}; delete this file to run again")
 
 
-def _jobs(profile: str, config: Config) -> Callable[[], Executor] | None:
-    """Return a factory of ``PAICORE_JOBS`` processes where they make sense."""
-    text = os.environ.get("PAICORE_JOBS", "1")
-    if not re.fullmatch("[1-9][0-9]*", text):
-        raise ValueError(f"PAICORE_JOBS: expected a number of 1 or more, got {text!r}")
-    alone = profile == "smoke" or config.device != "cpu" or int(text) == 1
-    return None if alone else processes(int(text))
-
-
 def _write(
     experiment: Experiment,
     profile: str,
@@ -288,6 +284,7 @@ def _write(
         "asked": len(set(by_id(experiment.cells(whole))) | set(entries)),
         "resumed": resumed,
         "core_complete": core_is_complete(experiment, config, entries),
+        "group": getattr(experiment.group, "__name__", None),
     }
     facts["csv_sha256"] = sha256(text.encode())
     path = record_path(BUILT, experiment.notebook, profile, experiment.name)

@@ -2,7 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    wait,
+)
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +18,11 @@ from paicore.records.identity import by_id
 from paicore.records.journal import Journal, opened
 from paicore.records.places import under_root
 from paicore.records.progress import Report, reporter
+from paicore.records.workers import WorkerLost
 
 IN_FLIGHT = 256  # futures at a time: enough for a cluster, small in memory
-MOST_DEATHS = 3  # runs whose worker dies also when alone, before a sweep gives up
+MOST_DEATHS = 3  # calls lost to dead workers, before a pass or a sweep gives up
+DIED = "its worker died (memory? a run that it cannot import?)"
 
 Task = list[str]  # the run ids of one call
 
@@ -31,6 +40,7 @@ class _State:
     report: Report
     call: Call
     errors: list[tuple[Task, Failure]] = field(default_factory=list)
+    loss: str = DIED  # how the last lost call lost its worker
 
     def argument(self, task: Task) -> dict[str, dict]:
         """Return what the call gets: run id to cell."""
@@ -39,7 +49,7 @@ class _State:
     def fail(self, task: Task, failure: Failure) -> None:
         """Note an error and let the other runs go on."""
         self.errors.append((task, failure))
-        self.report(text=f"{task[0]} failed: {failure.reason}")
+        self.report(text=f"{named(task)} failed: {failure.reason}")
 
     def remaining(self, tasks: list[Task]) -> list[Task]:
         """Return the tasks that neither finished nor failed."""
@@ -80,7 +90,7 @@ def sweep(
         configs: The cells, each once.
         group: Cell to a key; cells of equal key go to one call.
         executor: Function that returns a ``concurrent.futures.Executor``, for example
-            ``processes(2)`` or a Dask ``client.get_executor``. None: one by one here.
+            ``processes(2)`` or ``dask(client)``. None: one by one here.
         journal: File of the finished runs, below the root; None keeps none.
         progress: None for a bar or lines, False for silence, or a function of a line.
         fresh: True forgets what the journal holds.
@@ -101,9 +111,15 @@ def sweep(
         if state.errors:
             order = list(cells)
             task, failure = min(state.errors, key=lambda pair: order.index(pair[0][0]))
-            reason = f"{task[0]} failed: {failure.reason}"
+            reason = f"{named(task)} failed: {failure.reason}"
             raise state.stopped(reason) from RunError(failure.trace)
         return [row for name in cells for row in flat(book.runs[name])]
+
+
+def named(task: Task) -> str:
+    """Return the name of a call: its first run, and how many are with it."""
+    more = len(task) - 1
+    return f"{task[0]} (with {more} more of its group)" if more else task[0]
 
 
 def flat(entry: dict) -> list[dict]:
@@ -132,7 +148,8 @@ def _drive(state: _State, tasks: list[Task], executor: Callable | None) -> None:
         tasks = state.remaining(tasks)
         if not tasks:
             return
-        state.report(text=f"a worker died; again for {len(tasks)} that remain")
+        happened = "a worker died" if state.loss == DIED else state.loss
+        state.report(text=f"{happened}; again for {len(tasks)} that remain")
         # Executors begin runs as submitted: the first of the lost are the suspects.
         tasks = [task for task in tasks if task not in lost] + lost[::-1]
     _drive_alone(state, tasks, executor)
@@ -143,17 +160,17 @@ def _drive_alone(state: _State, tasks: list[Task], executor: Callable) -> None:
     deaths = 0
     for task in tasks:
         if _drive_once(state, [task], executor):
-            reason = "its worker died (memory? a run that it cannot import?)"
-            state.fail(task, Failure(reason, reason))
+            state.fail(task, Failure(state.loss, state.loss))
             deaths += 1
         if deaths == MOST_DEATHS:
             return
 
 
 def _drive_once(state: _State, tasks: list[Task], executor: Callable) -> list[Task]:
-    """Run the tasks in a fresh executor; return those under way when it broke."""
+    """Run the tasks in a fresh executor; return those that lost their workers."""
+    # A pool that breaks loses all under way and takes no more; a cluster goes on.
     lost, queue, whole = [], iter(tasks), True
-    with _pool(executor) as (pool, flying):
+    with _pool(state, executor) as (pool, flying):
         while flying or whole:
             try:
                 while whole and len(flying) < IN_FLIGHT:
@@ -162,6 +179,7 @@ def _drive_once(state: _State, tasks: list[Task], executor: Callable) -> list[Ta
                     flying[pool.submit(state.call, state.argument(task))] = task
             except BrokenExecutor:
                 lost.append(task)
+                whole = False
             if not flying:
                 break
             try:
@@ -170,20 +188,30 @@ def _drive_once(state: _State, tasks: list[Task], executor: Callable) -> list[Ta
                 _harvest(state, flying, [future for future in flying if future.done()])
                 raise
             lost += _harvest(state, flying, done)
-            whole = not lost
+            whole = whole and len(lost) < MOST_DEATHS
     return lost
 
 
 def _harvest(state: _State, flying: dict, done: Iterable) -> list[Task]:
-    """Keep the results of finished futures; return the tasks of a broken executor."""
-    lost = []
+    """Keep the results of finished futures; return the tasks that lost their worker."""
+    lost, cancelled = [], False
     for future in [future for future in flying if future in done]:  # as submitted
-        task = flying.pop(future)
-        if isinstance(future.exception(), BrokenExecutor):
+        task, error = flying.pop(future), _error(future)
+        if isinstance(error, BrokenExecutor):
             lost.append(task)
+            state.loss = str(error) if isinstance(error, WorkerLost) else DIED
+        elif isinstance(error, CancelledError):
+            cancelled = True
         else:
             _settle(state, task, future.result)
+    if cancelled:  # by whom? a sweep at work cancels nothing
+        raise state.stopped("the executor dropped its runs (is its scheduler gone?)")
     return lost
+
+
+def _error(future: Future) -> BaseException | None:
+    """Return the error of a finished future; cancelled ones do not raise here."""
+    return CancelledError() if future.cancelled() else future.exception()
 
 
 def _settle(state: _State, task: Task, result: Callable) -> None:
@@ -201,9 +229,13 @@ def _settle(state: _State, task: Task, result: Callable) -> None:
 
 
 @contextlib.contextmanager
-def _pool(executor: Callable[[], Executor]) -> Iterator[tuple[Executor, dict]]:
+def _pool(state: _State, executor: Callable) -> Iterator[tuple[Executor, dict]]:
     """Yield an executor and its futures; on an error end what has begun and cancel."""
-    pool, flying = executor(), {}
+    flying: dict[Future, Task] = {}
+    try:
+        pool = executor()
+    except ConnectionError as error:
+        raise state.stopped(str(error)) from error
     try:
         yield pool, flying
     except BaseException:

@@ -3,14 +3,20 @@
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnContext, SpawnProcess
+
+
+class WorkerLost(BrokenExecutor):
+    """A call lost its worker; the text says how, as other broken executors do not."""
+
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -37,7 +43,16 @@ def processes(count: int) -> Callable[[], Executor]:
     def factory() -> Executor:
         return ProcessPoolExecutor(count, mp_context=_Context(), initializer=_begin)
 
+    factory.description = f"{count} processes"  # for the record
     return factory
+
+
+def asked_processes() -> Callable[[], Executor] | None:
+    """Return a factory of ``PAICORE_JOBS`` processes, None for a single one."""
+    text = os.environ.get("PAICORE_JOBS", "1")
+    if not re.fullmatch("[1-9][0-9]*", text):
+        raise ValueError(f"PAICORE_JOBS: expected a number of 1 or more, got {text!r}")
+    return processes(int(text)) if int(text) > 1 else None
 
 
 class _Process(SpawnProcess):
