@@ -36,42 +36,50 @@ def source(problem: Problem, *, diagonal: bool = False) -> Source:
     with torch.enable_grad():
         if problem.coupled:
             return _coupled(problem, samples)
-        return _separate(problem, samples, make_plan(problem, diagonal=diagonal))
+        plan, seen = make_plan(problem, samples, diagonal=diagonal)
+        return _separate(problem, samples, plan, seen)
 
 
-def _separate(problem: Problem, samples: Tensor, plan: Plan) -> Source:
+def _separate(problem: Problem, samples: Tensor, plan: Plan, seen) -> Source:
     """Forms of samples that do not interact; computed in chunks."""
     size = samples.element_size()
     most = max(problem.max_bytes // 2 // max(plan.work * size, 1), 1)
     if most == 1 and len(samples) > 1:  # no chunk would ever hold two samples
         with torch.no_grad():
-            check_separate(plan, problem.run(samples[:2]))
+            check_separate(plan.alone, problem.run(samples[:2]))
+    ready = [seen] if len(seen[0]) == len(samples) <= most else []
 
     def forms(start: int, stop: int) -> list[Form]:
         parts = []
         for a, b in bar(problem, evenly(start, stop, most), "samples"):
-            out, found = factors(problem, plan, samples[a:b])
+            at_hand = ready.pop() if ready else None
+            whole = b - a == len(samples)
+            out, found = factors(
+                problem, plan, samples[a:b], at_hand if whole else None
+            )
             if a == 0:
-                check_separate(plan, out)
+                check_separate(plan.alone, out)
             parts.append(found)
         return [each[0].joined(each) for each in zip(*parts, strict=True)]
 
     return Source(forms, plan.outputs, plan.kept * size)
 
 
-def check_separate(plan: Plan, out: Tensor) -> None:
+def check_separate(alone: Tensor | None, out: Tensor) -> None:
     """Refuse a network whose logits of one sample depend on the others.
 
     Args:
-        plan: Plan with the logits of the first sample alone.
+        alone: Logits (1, k) of the first sample alone; None if there is no doubt.
         out: Logits of some samples together, the first one in front.
 
     Raises:
         ValueError: the samples interact.
     """
+    if alone is None:
+        return
     out = out.detach()
-    scale = float(out.abs().max())
-    gap = float((out[:1] - plan.first).abs().max())
+    scale = float(torch.linalg.vector_norm(out, torch.inf))
+    gap = float(torch.dist(out[:1], alone, torch.inf))
     if gap > math.sqrt(torch.finfo(out.dtype).eps) * scale:
         raise ValueError(
             "net: the logits of a sample change with the other samples of the batch "

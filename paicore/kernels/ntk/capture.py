@@ -7,6 +7,7 @@ way (functionally, tied to a module that is not known) goes to the fallback inst
 giving a wrong kernel.
 """
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -41,6 +42,12 @@ class Call:
     shape: torch.Size
     version: int
 
+    @property
+    def positions(self) -> int:
+        """Number of positions at which the layer is used on each sample."""
+        linear = isinstance(self.module, nn.Linear)
+        return math.prod(self.shape[1:-1] if linear else self.shape[2:])
+
 
 def is_known(module: nn.Module) -> bool:
     """Tell whether the Jacobian of a module is known in closed form."""
@@ -59,7 +66,7 @@ def known_layers(problem: Problem) -> dict[nn.Module, dict[str, str]]:
     names = {id(p): n for n, p in problem.net.named_parameters() if n in problem.names}
     layers = {}
     for module in problem.net.modules():
-        own = module.named_parameters(recurse=False)
+        own = module._parameters.items()  # None for a bias that is not there
         held = {role: names[id(p)] for role, p in own if id(p) in names}
         if held and is_known(module):
             layers[module] = held
@@ -83,12 +90,9 @@ def captured(problem: Problem, x: Tensor, layers) -> tuple[Tensor, list[Call]]:
     calls: list[Call] = []
 
     def remember(module, args, output):
-        given = args[0]
-        if isinstance(module, NORMS):
-            given = normalised(module, given)
-        calls.append(
-            Call(module, given, get_gradient_edge(output), output.shape, given._version)
-        )
+        with torch._C.DisableTorchFunction():  # this is not the network's own work
+            call = _call(module, args[0], output, problem.differentiable)
+            calls.append(call)
 
     handles = [
         # first, so that hooks of the caller that change the output come after
@@ -105,6 +109,14 @@ def captured(problem: Problem, x: Tensor, layers) -> tuple[Tensor, list[Call]]:
             raise ValueError(f"net: the input of {call.module} was overwritten in "
                              "place; its Jacobian is lost")  # fmt: skip
     return out, calls
+
+
+def _call(module: nn.Module, given: Tensor, output: Tensor, graph: bool) -> Call:
+    """Note one call of a layer; its input with its graph if that is asked for."""
+    given = given if graph else given.detach()
+    if isinstance(module, NORMS):
+        given = normalised(module, given)
+    return Call(module, given, get_gradient_edge(output), output.shape, given._version)
 
 
 def normalised(norm: nn.Module, x: Tensor) -> Tensor:

@@ -1,7 +1,5 @@
 """From samples to forms: forward pass, backward signals, one form per layer."""
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
@@ -14,22 +12,23 @@ from paicore.kernels.ntk.settings import Problem, bar
 SMALL = 4096  # columns; narrower parts of the Jacobian are put side by side
 
 
-def factors(problem: Problem, plan: Plan, x: Tensor) -> tuple[Tensor, list[Form]]:
+def factors(
+    problem: Problem, plan: Plan, x: Tensor, seen: tuple[Tensor, list[Call]] | None
+) -> tuple[Tensor, list[Form]]:
     """Return the logits of some samples and the forms of all layers.
 
     Args:
         problem: The problem; samples do not interact.
         plan: Its plan.
         x: Samples (n, *in_shape).
+        seen: Their forward pass as from `captured`, if it was made before.
 
     Returns:
         Logits (n, k), and forms in a fixed order, whose kernels add up to the
         kernel of the network.
     """
     with torch.enable_grad():
-        out, calls = captured(problem, x, plan.layers)
-        if not problem.differentiable:
-            calls = [replace(call, given=call.given.detach()) for call in calls]
+        out, calls = seen or captured(problem, x, plan.layers)
         deltas = signals(out, calls, plan, problem.differentiable)
     forms = [
         form

@@ -58,6 +58,12 @@ def gram(
     where layers have one position (see `plan.py`). Working memory about `max_bytes`
     beside the result; a smaller bound means more recomputation, never another result.
     With batch norm in train mode n k whole backward passes.
+    A ResNet-20 at N = 1,024, float32, one CPU thread at 190 GFLOP/s, is one call:
+    ``gram(net, x, batch_norm="eval", dtype=None, max_bytes=8 << 30, progress=True)``
+    takes about 4 minutes, as all samples' signals fit (3.8 MB each); with the default
+    bound it cuts them into 15 blocks, computes signals 8 times, and takes about 9. The
+    result is 0.4 GB. In float64 time and memory double. (From the times at N = 64 and
+    128: 38 ms per sample and 0.19 ms per pair.) On a GPU the call is the same.
 
     Accuracy: rounding; 1e-10 relative to the largest entry in float64.
 

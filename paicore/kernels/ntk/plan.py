@@ -1,4 +1,4 @@
-"""Which form each layer takes, by operation count, decided once from one sample.
+"""Which form each layer takes, by operation count, decided once from a first look.
 
 Counts are multiply-adds for a block of r rows (samples times outputs) against
 itself; a layer has P weights (nnz surviving), O outputs and I inputs at T positions.
@@ -23,10 +23,12 @@ import torch
 from torch import Tensor, nn
 
 from paicore.kernels.ntk.capture import NORMS, Call, captured, known_layers, uses
-from paicore.kernels.ntk.positions import inputs, is_batched
+from paicore.kernels.ntk.plain import is_plain
+from paicore.kernels.ntk.positions import is_batched
 from paicore.kernels.ntk.settings import Problem
 
 ELEMENTWISE = 20  # multiply-adds of a matrix product in the time of one such entry
+LOOK = 1024  # a pass of a plain network keeps less than this many times its input
 SPARSE = 0.4  # above this density a layer's columns are built whole, then selected
 
 
@@ -66,7 +68,8 @@ class Plan:
         outputs: Number k of logits.
         kept: Numbers held per sample between the signals and the product.
         work: Numbers needed per sample while its signals are computed.
-        first: Logits (1, k) of the first sample alone.
+        alone: Logits (1, k) of the first sample alone, to see whether samples interact;
+            None where no module could make them.
         batched: Whether all outputs are differentiated in one batched pass.
     """
 
@@ -76,7 +79,7 @@ class Plan:
     outputs: int
     kept: int
     work: int
-    first: Tensor
+    alone: Tensor | None
     batched: bool
 
 
@@ -95,32 +98,46 @@ class Size:
         return self.groups * self.outputs * self.inputs
 
 
-def make_plan(problem: Problem, *, diagonal: bool = False) -> Plan:
-    """Look at one sample and decide the form of every parameter.
+def make_plan(
+    problem: Problem, samples: Tensor, *, diagonal: bool = False
+) -> tuple[Plan, tuple[Tensor, list[Call]]]:
+    """Look at one sample, or at all of a plain network, and decide all forms.
 
     Args:
         problem: The problem.
+        samples: Its inputs x, then x2.
         diagonal: Whether only the diagonal of the kernel is wanted.
 
     Returns:
-        The plan, valid for every block of samples.
+        The plan, valid for every block of samples, and the pass it was made from.
 
     Raises:
         ValueError: no parameter has an effect on the logits.
     """
     layers = known_layers(problem)
-    first, calls = captured(problem, problem.x[:1], layers)
+    plain = is_plain(problem.net)
+    seen = captured(problem, samples[: _look(problem, samples, plain)], layers)
+    first, calls = seen
     by_name, missed = _seen(problem, layers, first, calls)
     if not by_name and not missed:
         raise ValueError("net: the logits depend on no parameter of the network")
-    n = len(problem.x) + (0 if problem.x2 is None else len(problem.x2))
-    rows = 1 if diagonal else n * first.shape[1]
-    groups = _groups(problem, layers, calls, by_name, rows, first.shape[1])
-    kept, work = _memory(groups, calls, first.shape[1])
-    kept += first.shape[1] * sum(problem.values[name].numel() for name in missed)
+    k = first.shape[1]
+    rows = 1 if diagonal else len(samples) * k
+    groups = _groups(problem, layers, calls, by_name, rows, k)
+    kept, work = _memory(groups, calls, k, len(first))
+    kept += k * sum(problem.values[name].numel() for name in missed)
     linear = all(isinstance(call.module, nn.Linear) for call in calls)
-    return Plan(layers, tuple(groups), missed, first.shape[1], kept, work,
-                first.detach(), linear)  # fmt: skip
+    alone = None if plain else first.detach()
+    return Plan(layers, tuple(groups), missed, k, kept, work, alone, linear), seen
+
+
+def _look(problem: Problem, samples: Tensor, plain: bool) -> int:
+    """Return how many samples the plan may see: what it computes need not be redone.
+
+    More than one only where rows are known to be samples.
+    """
+    size = LOOK * samples[0].numel() * samples.element_size()
+    return len(samples) if plain and len(samples) * size <= problem.max_bytes else 1
 
 
 def _seen(problem, layers, first, calls) -> tuple[dict[str, list[int]], tuple]:
@@ -137,7 +154,7 @@ def _seen(problem, layers, first, calls) -> tuple[dict[str, list[int]], tuple]:
             # rows that are no samples, or one weight cut into groups in two ways
             groups = getattr(call.module, "groups", 1)
             same = parts.setdefault(name, groups) == groups
-            if not same or not is_batched(call.module, call.given, 1):
+            if not same or not is_batched(call.module, call.given, len(first)):
                 alone.add(name)
     missed = tuple(
         name for name, number in counted.items()
@@ -170,11 +187,10 @@ def _groups(problem, layers, calls, by_name, rows, k) -> list[Group]:
 
 def size_of(calls: list[Call], indices) -> Size:
     """Measure the uses of one weight."""
-    seen = [inputs(calls[i].module, calls[i].given) for i in indices]  # (1, G, I, T)
-    _, groups, each, _ = seen[0].shape
     weight = calls[indices[0]].module.weight
-    positions = sum(part.shape[3] for part in seen)
-    return Size(groups, each, len(weight) // groups, positions)
+    groups = getattr(calls[indices[0]].module, "groups", 1)
+    positions = sum(calls[i].positions for i in indices)
+    return Size(groups, weight[0].numel(), len(weight) // groups, positions)
 
 
 def _weight(problem, name, calls, indices, rows, k, joint) -> Group:
@@ -218,13 +234,13 @@ def _form(size: Size, mask: Tensor | None, rows: int, k: int) -> str:
     return "rows" if size.weights <= gradients else "tiles"
 
 
-def _memory(groups, calls, k) -> tuple[int, int]:
-    """Return the numbers per sample that are held, and that the signals need."""
+def _memory(groups, calls, k, n) -> tuple[int, int]:
+    """Return the numbers per sample that are held, and that the signals need, of n."""
     kept, widest = 0, 0
     for group in groups:
         first = calls[group.calls[0]]
-        ends = sum(calls[i].shape.numel() for i in group.calls)
-        given = sum(calls[i].given.numel() for i in group.calls)
+        ends = sum(calls[i].shape.numel() for i in group.calls) // n
+        given = sum(calls[i].given.numel() for i in group.calls) // n
         held = k * first.module.weight.numel()
         if group.form == "gather":
             widest = max(widest, held if not group.columns else 0)
@@ -235,7 +251,7 @@ def _memory(groups, calls, k) -> tuple[int, int]:
             held = k * first.shape[1]
         kept, widest = kept + held, max(widest, held)
     norms = [call for call in calls if isinstance(call.module, NORMS)]
-    ends = sum(call.shape.numel() for call in calls)
-    deltas = ends - sum(call.shape.numel() for call in norms)
+    ends = sum(call.shape.numel() for call in calls) // n
+    deltas = ends - sum(call.shape.numel() for call in norms) // n
     # gradients of all outputs, the graph of the forward pass, one layer's columns
     return kept, k * deltas + 6 * ends + widest

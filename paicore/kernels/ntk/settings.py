@@ -122,8 +122,8 @@ def prepare(
     own = {n: p for n, p in twin.named_parameters() if p.is_floating_point()}
     values = _values(own, at, masks) if differentiable else own
     masked = masks is not None and tangent == "masked"
-    weights = prunable(twin)
-    device = next(iter(weights.values())).device
+    weights = prunable(twin) if masked or params == "prunable" else {}
+    device = next(twin.parameters()).device
     layout = torch.preserve_format
     if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in twin.modules()):
         layout = torch.channels_last  # backward signals in a fifth less time

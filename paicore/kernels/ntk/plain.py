@@ -1,0 +1,45 @@
+"""Networks whose samples cannot interact, told by their modules alone.
+
+Any other network is not refused: its first sample is run alone as well, and the logits
+are compared.
+"""
+
+from torch import nn
+
+from paicore.forward import FrozenBatchNorm
+from paicore.forward.linearise import ACTIVATIONS
+from paicore.nets.modules import Flatten, Scale
+
+PER_SAMPLE = {
+    *ACTIVATIONS, nn.Sequential, nn.Identity, nn.Linear, nn.Conv1d, nn.Conv2d,
+    nn.Conv3d, nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d,
+    nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.BatchNorm1d,
+    nn.BatchNorm2d, FrozenBatchNorm, nn.Flatten, Flatten, Scale,
+}  # fmt: skip
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+
+
+def is_plain(net: nn.Module) -> bool:
+    """Tell whether a network is a chain of modules that treat each sample by itself.
+
+    Conventions: dropout is off and batch norm in "frozen" or "eval" mode, as in every
+    private copy whose samples do not interact. Subclasses, changed forward passes and
+    hooks are unknown.
+
+    Args:
+        net: Private copy.
+
+    Returns:
+        Whether it is; False where that cannot be told.
+    """
+    return type(net) is nn.Sequential and all(map(_is_per_sample, net.modules()))
+
+
+def _is_per_sample(module: nn.Module) -> bool:
+    own = vars(module)
+    return (
+        type(module) in PER_SAMPLE
+        and "forward" not in own
+        and not any(own[each] for each in HOOKS)
+        and own.get("start_dim", 1) == 1  # a Flatten must leave the samples apart
+    )
