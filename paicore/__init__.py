@@ -6,7 +6,7 @@ is one function call, and nothing goes back.
 
 from paicore import rescale, transfer
 from paicore.masks import Masks
-from paicore.scores import SCORES, Score, prune
+from paicore.scores import SCORES, Score, prune, prune_many
 
 __version__ = "0.1.0"
-__all__ = ["SCORES", "Masks", "Score", "prune", "rescale", "transfer"]
+__all__ = ["SCORES", "Masks", "Score", "prune", "prune_many", "rescale", "transfer"]

@@ -46,6 +46,24 @@ _STYLES = {
     "random": ("#c6c6c6", (4, 0, 0), "random"),
 }
 METHODS = tuple(_STYLES)
+# Variants of a method have its colour; line and hollow marker tell them apart.
+_VARIANTS = {
+    "ntt_masked": ("ntt", "X", "-", "NTT, masked"),
+    "ntt_ambient": ("ntt", "P", "--", "NTT, ambient"),
+    "ntt_masked_frozen": ("ntt", "s", "-.", "NTT, masked, mask fixed"),
+    "ntt_masked_no_kernel": ("ntt", "v", ":", "NTT, masked, no kernel term"),
+    "ntt_ambient_frozen": ("ntt", "D", "-.", "NTT, ambient, mask fixed"),
+    "ntt_ambient_no_kernel": ("ntt", "^", ":", "NTT, ambient, no kernel term"),
+    "ntt_ambient_no_target": ("ntt", "<", ":", "NTT, ambient, no output term"),
+    "mask_only_masked": ("ntt", "h", "--", "NTT, masked: mask only"),
+    "mask_only_ambient": ("ntt", "H", "--", "NTT, ambient: mask only"),
+    "weights_only_masked": ("ntt", "p", "--", "NTT, masked: weights only"),
+    "weights_only_ambient": ("ntt", "8", "--", "NTT, ambient: weights only"),
+    "scaled_random": ("random", "^", "--", "scaled random"),
+    "rand": ("random", "v", ":", "authors' random"),
+    "logit_snip": ("snip", "^", "--", "logit-SNIP"),
+    "global_snip": ("snip", "o", ":", "SNIP, global"),
+}
 
 _RC = MappingProxyType(
     {
@@ -79,16 +97,21 @@ def style(method: str) -> dict:
     """Return colour, marker and label of a method, the same in every figure.
 
     Args:
-        method: Name as in rows, one of `METHODS`.
+        method: Name as in rows, one of `METHODS` or a variant of one of them.
 
     Returns:
-        dict with color, marker and label, ready for ``ax.plot(..., **style(name))``.
+        dict with color, marker and label, ready for ``ax.plot(..., **style(name))``;
+        of a variant also with linestyle and a hollow marker.
 
     Raises:
         ValueError: The method has no style.
     """
+    if method in _VARIANTS:
+        base, marker, line, label = _VARIANTS[method]
+        look = {"color": _STYLES[base][0], "marker": marker, "label": label}
+        return look | {"linestyle": line, "markerfacecolor": "white"}
     if method not in _STYLES:
-        known = ", ".join(METHODS)
+        known = ", ".join([*METHODS, *_VARIANTS])
         raise ValueError(f"method: no style for {method!r}; there are {known}")
     color, marker, label = _STYLES[method]
     return {"color": color, "marker": marker, "label": label}

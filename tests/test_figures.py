@@ -267,3 +267,14 @@ def test_importing_figures_does_not_import_seaborn():
         [sys.executable, "-c", code], cwd=root, capture_output=True, check=True
     )
     assert json.loads(out.stdout) == []
+
+
+def test_a_variant_has_its_methods_colour_and_a_look_of_its_own():
+    looks = {}
+    for name, (base, *_) in figures._VARIANTS.items():
+        look = figures.style(name)
+        assert look["color"] == figures.style(base)["color"]
+        assert look["markerfacecolor"] == "white"
+        looks[name] = (look["color"], str(look["marker"]), look["linestyle"])
+    assert len(set(looks.values())) == len(looks)
+    assert not set(figures._VARIANTS) & set(figures.METHODS)

@@ -2,7 +2,9 @@
 
 from paicore.scores.baselines import magnitude, random
 from paicore.scores.grasp import grasp
+from paicore.scores.ntk_sap import ntk_sap
 from paicore.scores.paths import gated_l2, synflow_dist, synflow_l2
+from paicore.scores.phew import phew
 from paicore.scores.px import px
 from paicore.scores.score import Score
 from paicore.scores.snip import force, snip
@@ -62,5 +64,12 @@ SCORES: dict[str, Score] = {
         "Iurada et al. 2024",
         frozenset({"inputs"}),
         {"rounds": 100, "schedule": "exponential"},
+    ),
+    "phew": Score(phew, "Patil & Dovrolis 2021", frozenset({"shape", "generator"})),
+    "ntk_sap": Score(
+        ntk_sap,
+        "Wang et al. 2023",
+        frozenset({"shape", "generator"}),
+        {"rounds": 20, "schedule": "exponential"},  # CIFAR-10; 100 elsewhere
     ),
 }

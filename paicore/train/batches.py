@@ -38,10 +38,13 @@ def batches(
     """
     shift, width = scaling(ds, dtype, ds.device)
     n = len(ds.train_y)
-    used = min(n, recipe.steps_per_epoch(n) * recipe.batch)
     while True:
-        order, draws = _epoch(n, used, recipe, generator, ds.device)
-        for index, crop in zip(order, draws, strict=True):
+        # One transfer each for the order and all crops of the epoch.
+        order, crops = (each.to(ds.device) for each in draw_epoch(n, recipe, generator))
+        parts = zip(
+            order.split(recipe.batch), crops.split(recipe.batch, dim=1), strict=True
+        )
+        for index, crop in parts:
             x = ds.train_x[index]
             if recipe.augment:
                 x = crop_and_flip(x, *crop)
@@ -81,14 +84,27 @@ def crop_and_flip(
     return padded[sample, channel, rows, columns]  # (b, c, h, w)
 
 
-def _epoch(n: int, used: int, recipe: Recipe, generator, device):
-    """Draw one epoch; return its batches of indices and of crops."""
-    order = torch.randperm(n, generator=generator)[:used].split(recipe.batch)
-    crops = [_crop(len(part), generator) if recipe.augment else None for part in order]
-    if recipe.augment:
-        # One transfer for all crops of the epoch.
-        crops = torch.cat(crops, dim=1).to(device).split(recipe.batch, dim=1)
-    return torch.cat(order).to(device).split(recipe.batch), crops
+def draw_epoch(
+    n: int, recipe: Recipe, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the order, crops and flips of one epoch, as the module's contract says.
+
+    Args:
+        n: Number of training samples.
+        recipe: Gives batch size, augmentation and drop_last.
+        generator: CPU generator.
+
+    Returns:
+        Indices (used,) of the samples in the order of the batches, and int64
+        (3, used): vertical and horizontal offsets and flips; all zero, and not drawn,
+        without augmentation. Both on the CPU.
+    """
+    used = min(n, recipe.steps_per_epoch(n) * recipe.batch)
+    order = torch.randperm(n, generator=generator)[:used]
+    if not recipe.augment:
+        return order, torch.zeros(3, 1, dtype=torch.int64).expand(3, used)
+    crops = [_crop(len(part), generator) for part in order.split(recipe.batch)]
+    return order, torch.cat(crops, dim=1)
 
 
 def _crop(b: int, generator: torch.Generator) -> torch.Tensor:

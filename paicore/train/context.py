@@ -32,7 +32,7 @@ def training(
     if on_gpu and not double:
         net.to(memory_format=torch.channels_last)
     try:
-        with _seeded(generator, device), _flushing(enabled=not on_gpu):
+        with seeded(generator, device), flushing(enabled=not on_gpu):
             yield
     finally:
         if on_gpu:
@@ -77,8 +77,16 @@ def autocast(device: torch.device, enabled: bool) -> torch.autocast:
 
 
 @contextmanager
-def _seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Seed the global generators from a copy of a generator, and put them back."""
+def seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
+    """Seed the global generators from a copy of a generator, and put them back.
+
+    Args:
+        generator: CPU generator; it is not advanced.
+        device: A GPU, whose generator is seeded too, or the CPU.
+
+    Yields:
+        Nothing.
+    """
     copy = torch.Generator().set_state(generator.get_state())
     seed = int(torch.randint(2**62, (), generator=copy))
     on_gpu = device.type == "cuda"
@@ -90,11 +98,17 @@ def _seeded(generator: torch.Generator, device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def _flushing(enabled: bool) -> Iterator[None]:
+def flushing(enabled: bool) -> Iterator[None]:
     """Let this thread round denormal numbers to zero.
 
     The weights of a dead unit see weight decay only, and Adam's running mean of their
     squares fades into denormals, on which a CPU is several times slower.
+
+    Args:
+        enabled: False leaves the flag as it is.
+
+    Yields:
+        Nothing; the flag is as before afterwards.
     """
     # There is no getter; a denormal that vanishes shows that the flag was set.
     before = (torch.tensor(1e-40) * torch.ones(())).item() == 0.0

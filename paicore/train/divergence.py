@@ -6,9 +6,18 @@ import torch
 
 
 class Diverged(RuntimeError):
-    """A loss is not finite: the message says where, `rows` holds the rows so far."""
+    """A loss is not finite: the message says where, `rows` holds the rows so far.
+
+    Attributes:
+        rows: The rows so far.
+        step: The step of the loss, counted from 1.
+    """
 
     rows: tuple[dict, ...] = ()
+
+    def __init__(self, message: str, step: int = 0):
+        super().__init__(message)
+        self.step = step
 
 
 def read_losses(
@@ -49,5 +58,6 @@ def check_finite(
     if not math.isfinite(loss):
         raise Diverged(
             f"{what} is {loss} at step {step} of {len(rates)} (epoch "
-            f"{step / epoch:.4g}, learning rate {rates[step - 1]:.4g})"
+            f"{step / epoch:.4g}, learning rate {rates[step - 1]:.4g})",
+            step,
         )

@@ -1,13 +1,10 @@
 """The training loop: one masked network, one data set, one recipe."""
 
-import os
-import sys
 from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from tqdm import tqdm
 
 from paicore.data import Dataset
 from paicore.train.batches import batches
@@ -17,6 +14,8 @@ from paicore.train.divergence import Diverged, check_finite, read_losses
 from paicore.train.evaluation import evaluate
 from paicore.train.masking import projected
 from paicore.train.recipe import Recipe
+from paicore.train.reporting import bar as _bar
+from paicore.train.reporting import mean_loss, row
 from paicore.train.schedules import learning_rates
 
 CHECK_EVERY = 100  # steps between two looks at the loss of a run on a GPU
@@ -96,11 +95,28 @@ def build_optimizer(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
         one of parameters that are not.
     """
     trainable = [p for p in net.parameters() if p.requires_grad]
-    decayed = [p for p in trainable if recipe.decay == "all" or p.ndim > 1]
-    kept = {id(p) for p in decayed}
+    return optimizer_over(trainable, [p.ndim for p in trainable], recipe)
+
+
+def optimizer_over(
+    trainable: list[torch.Tensor], dimensions: list[int], recipe: Recipe
+) -> torch.optim.Optimizer:
+    """Return the recipe's optimiser over tensors.
+
+    Args:
+        trainable: Leaf tensors.
+        dimensions: Of the parameter that each stands for, on which decay depends.
+        recipe: The recipe.
+
+    Returns:
+        As `build_optimizer`.
+    """
+    decayed, rest = [], []
+    for tensor, count in zip(trainable, dimensions, strict=True):
+        (decayed if recipe.decay == "all" or count > 1 else rest).append(tensor)
     groups = [
         {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trainable if id(p) not in kept], "weight_decay": 0.0},
+        {"params": rest, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "adam":
@@ -135,48 +151,28 @@ def _run(net, ds, recipe, rates, project, generator, bar, rows) -> None:
         if due or len(pending) == patience:
             losses += read_losses(pending, step, rates, epoch)
             pending = []
-        _update(optimizer, loss, lr)
+        update(optimizer, loss, lr)
         project()
         if due:
             result = evaluate(net, ds, dtype=torch.bfloat16 if casting else None)
             check_finite("test loss", result.loss, step, rates, epoch)
-            rows.append(_row(rows, step, epoch, lr, _mean(losses, sizes), result))
+            mean = mean_loss(losses, sizes)
+            rows.append(row(rows, step, epoch, lr, mean, result))
             losses, sizes = [], []
             bar.set_postfix(accuracy=f"{result.accuracy:.4f}", refresh=False)
         bar.update()
 
 
-def _update(optimizer: torch.optim.Optimizer, loss: torch.Tensor, lr: float) -> None:
-    """Take one step of gradient descent at a learning rate."""
+def update(optimizer: torch.optim.Optimizer, loss: torch.Tensor, lr: float) -> None:
+    """Take one step of gradient descent at a learning rate.
+
+    Args:
+        optimizer: The optimiser.
+        loss: A scalar.
+        lr: The rate, of all groups.
+    """
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-
-
-def _mean(losses: list[float], sizes: list[int]) -> float:
-    """Return the mean over samples of losses that are means over batches."""
-    return sum(a * b for a, b in zip(losses, sizes, strict=True)) / sum(sizes)
-
-
-def _row(rows, step, epoch, lr, train_loss, result) -> dict:
-    """Return the row of an evaluation that follows the given rows."""
-    before = [row["test_accuracy"] for row in rows]
-    return {
-        "step": step,
-        "epoch": step / epoch,
-        "lr": lr,
-        "train_loss": train_loss,
-        "test_loss": result.loss,
-        "test_accuracy": result.accuracy,
-        "best_test_accuracy": max([*before, result.accuracy]),
-    }
-
-
-def _bar(total: int, progress: bool | None) -> tqdm:
-    """Return a progress bar with the time left, silent where nobody watches."""
-    if progress is None:
-        quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
-        progress = sys.stderr.isatty() and not quiet
-    return tqdm(total=total, unit="step", disable=not progress, leave=False)

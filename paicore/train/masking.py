@@ -81,7 +81,7 @@ def projected(
     Yields:
         A function that zeroes them in place, in one fused product, after a step.
     """
-    _zero(net, masks or {})
+    zero_pruned(net, masks)
     parameters = dict(net.named_parameters())
     weights = [parameters[name].detach() for name in masks or {}]
     # In the weights' own dtype and memory layout, as the fused product wants them.
@@ -97,12 +97,17 @@ def projected(
     try:
         yield project
     finally:
-        _zero(net, masks or {})
+        zero_pruned(net, masks)
 
 
 @torch.no_grad()
-def _zero(net: nn.Module, masks: Mapping[str, torch.Tensor]) -> None:
-    """Zero the pruned weights; a product would keep what is not finite."""
-    for name, mask in masks.items():
+def zero_pruned(net: nn.Module, masks: Mapping[str, torch.Tensor] | None) -> None:
+    """Zero the pruned weights in place; a product would keep what is not finite.
+
+    Args:
+        net: The network.
+        masks: Masks that fit it, or None.
+    """
+    for name, mask in (masks or {}).items():
         weight = net.get_parameter(name)
         weight.masked_fill_(~mask.to(weight.device), 0.0)
