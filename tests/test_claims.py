@@ -433,6 +433,51 @@ def test_the_table_is_fixed_width_and_explains_the_dagger(write):
     assert "†" not in text
 
 
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("LeNet-300-100, 3 %, step 1e-5", "LeNet-300-100, 3 %, step 1e-5"),
+        ("MLP, density 1 to 100 %, seed 0", "MLP, density 1 to 100 %"),
+        ("owner/name, some/long/path/to/file.py", "owner/name"),
+        ("a place of more than thirty letters", "a place of more than thirty letters"),
+        (
+            "owner-of-more-than-thirty/letters, x.py",
+            "owner-of-more-than-thirty/letters",
+        ),
+    ],
+)
+def test_a_place_is_cut_at_a_comma_and_only_when_it_is_long(write, where, shown):
+    write(WITHIN.replace("Fig. 6, test accuracy in percent", where))
+    line = claims.table("00_tour", {"accuracy": record()}).splitlines()[1]
+    assert f"  {shown}  92.3" in line
+
+
+@pytest.mark.parametrize(
+    ("size", "rule", "paper", "ours"),
+    [
+        (1e-6, 'kind = "bound", sense = "<="', "<= 1.0 R", "0.00011 ±1e-07 (3)"),
+        (1e-3, 'kind = "bound", sense = "<="', "<= 1.0 R", "0.1 ±0.0001 (3)"),
+        (1e-2, 'kind = "equal", tolerance = 0.15', "1.0 ±0.15 R", "1.10 ±0.001 (3)"),
+        (1e-20, 'kind = "bound", sense = "<="', "<= 1.0 R", "0.0 ±0.0 (3)"),
+    ],
+)
+def test_a_small_number_is_not_shown_as_zero(write, size, rule, paper, ours):
+    def change(cell, step, made):
+        return size * (1.1 + 0.001 * (cell["seed"] - 1))
+
+    write(number(SNIP, "value = 1.0", rule))
+    line = claims.table("00_tour", {"accuracy": record(change=change)})
+    assert paper in line
+    assert ours in line
+
+
+def test_the_least_and_the_greatest_value_are_named_and_have_no_sd(write):
+    write(number(SNIP + ', statistic = "max"', "value = 92.0"))
+    assert "  max 92.3 (3)  " in claims.table("00_tour", {"accuracy": record()})
+    one = claims.table("00_tour", {"accuracy": record(seeds=1)})
+    assert "  92.1 (1)  " in one
+
+
 def test_a_stale_record_says_so_in_the_table(write):
     one = record()
     one.provenance["stale"] = "wrong seed"

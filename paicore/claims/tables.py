@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from paicore.claims.schema import Claim
 from paicore.claims.verdicts import NOT_RUN, VERDICTS, Verdict, evaluate
 from paicore.records import Record, best, find
 from paicore.records.places import under_root
 
 DAGGER = "†"
+PLACE = 30  # characters that a place may take in the table
+ROUNDING = 1e-12  # a difference below this share of the paper's value, or of 1, is none
 _HEAD = ("id", "quantity", "where", "paper", "ours (n)", "setting", "verdict")
 _RECALLED = f"{DAGGER}   recalled, not checked against the PDF"
 
@@ -98,7 +101,7 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
     return (
         claim.id,
         claim.quantity or claim.says,
-        claim.where.partition(",")[0],
+        _place(claim.where),
         _paper(verdict),
         ours,
         verdict.setting,
@@ -106,13 +109,22 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
     )
 
 
+def _place(where: str) -> str:
+    """Return a place in full, or up to the last comma that the column has room for."""
+    if len(where) <= PLACE:
+        return where
+    fitting = where[: PLACE + 2].rpartition(", ")[0]
+    return fitting or where.partition(",")[0]
+
+
 def _paper(verdict: Verdict) -> str:
-    """Return the paper's side: its value, spread and letter."""
+    """Return the paper's side: its value, spread or allowed difference, and letter."""
     paper, rule = verdict.claim.paper, verdict.claim.rule
     letter = paper["letter"]
     sense = rule.get("sense", "") + " " if "sense" in rule else ""
     value = sense + _value(paper["value"]) if "value" in paper else "yes"
-    spread = f" ±{_value(paper['spread'])}" if paper.get("spread") else ""
+    allowed = paper.get("spread") or rule.get("tolerance")
+    spread = f" ±{_value(allowed)}" if allowed else ""
     if letter == "M":
         return f"{value}{spread}{DAGGER}"
     source = letter + (" (log, not paper)" if letter == "L" else "")
@@ -120,14 +132,21 @@ def _paper(verdict: Verdict) -> str:
 
 
 def _ours(verdict: Verdict) -> str:
-    """Return our side: the number with sd and n, or in how many seeds it agrees."""
+    """Return our side: the number with n, or in how many seeds it agrees.
+
+    A mean comes with its sd over the seeds; the least or greatest value is named
+    instead, because that sd is not its error.
+    """
     if verdict.verdict == NOT_RUN:
         return f"not run, {verdict.cost}"
     parts = []
     if verdict.number is not None:
-        ours, given = verdict.number, verdict.claim.paper["value"]
-        spread = f" ±{_like(given, ours.sd)}" if ours.n > 1 else ""
-        parts.append(f"{_like(given, ours.value)}{spread} ({ours.n})")
+        ours, given = verdict.number, verdict.claim
+        statistic = verdict.claim.reduce.get("statistic", "mean")
+        extreme = statistic in ("min", "max") and ours.n > 1
+        spread = f" ±{_like(given, ours.sd)}" if ours.n > 1 and not extreme else ""
+        name = f"{statistic} " if extreme else ""
+        parts.append(f"{name}{_like(given, ours.value)}{spread} ({ours.n})")
     if verdict.direction is not None:
         way = verdict.direction
         parts.append(f"{'yes' if way.holds else 'no'} ({way.agree}/{way.n})")
@@ -139,10 +158,16 @@ def _value(value: float) -> str:
     return str(value)
 
 
-def _like(given: float, value: float) -> str:
-    """Return our value with the decimals of the paper's, or three digits."""
-    text = str(given)
-    decimals = len(text.partition(".")[2])
-    if "e" in text or abs(value) >= 1e5 or decimals > 4:
+def _like(claim: Claim, value: float) -> str:
+    """Return our value with the decimals of what it is compared with, or three digits.
+
+    Two digits where these decimals would show a number as zero that is not.
+    """
+    given = claim.paper["value"]
+    texts = [str(given), str(claim.rule.get("tolerance", ""))]
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    if "e" in "".join(texts) or abs(value) >= 1e5 or decimals > 4:
         return f"{value:.3g}"
-    return f"{value:.{decimals}f}"
+    shown = f"{value:.{decimals}f}"
+    is_hidden = float(shown) == 0 and abs(value) > ROUNDING * max(abs(given), 1)
+    return f"{value:.2g}" if is_hidden else shown

@@ -104,6 +104,38 @@ def compare(predicted: Tensor, change: Tensor) -> dict[str, float]:
     }
 
 
+def ask(
+    net: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    rates: Sequence[float],
+    *,
+    masks: Mapping[str, Tensor] | None = None,
+    step_mode: str | None = None,
+    **options,
+) -> list[dict[str, float]]:
+    """Compare one kernel with the real step at each rate.
+
+    Args:
+        net: Module mapping (n, *in_shape) to (n, k); left untouched.
+        x: Inputs (n, *in_shape).
+        y: Labels (n,).
+        rates: Step sizes.
+        masks: name -> bool tensor, or None.
+        step_mode: Batch-norm mode of the network that takes the step.
+        **options: Of the kernel, see `paicore.kernels.ntk`.
+
+    Returns:
+        What `compare` says, one dict per rate.
+    """
+    real = real_step(net, x, y, rates, masks=masks, batch_norm=step_mode)
+    product = ntk.matvec(net, x, real.push, masks=masks, progress=False, **options)
+    return [
+        compare(-rate * product, change)
+        for rate, change in zip(rates, real.changes, strict=True)
+    ]
+
+
 def run_steps(config: Steps, cell: dict) -> list[dict]:
     """Compare one kernel with the real step; one row per rate, numbered by "step"."""
     seed = cell["seed"]
@@ -114,10 +146,9 @@ def run_steps(config: Steps, cell: dict) -> list[dict]:
         generator=draws(config, seed, "masks"), progress=False,
     )  # fmt: skip
     mode = "train" if has_batch_norm(net) else None  # of the step, not of the kernel
-    real = real_step(net, x, y, config.rates, masks=masks, batch_norm=mode)
-    options = {config.option: cell["method"]}
-    product = ntk.matvec(net, x, real.push, masks=masks, progress=False, **options)
+    options = {"masks": masks, "step_mode": mode, config.option: cell["method"]}
+    found = ask(net, x, y, config.rates, **options)
     return [
-        {"step": k, "rate": rate, **compare(-rate * product, real.changes[k])}
-        for k, rate in enumerate(config.rates)
+        {"step": k, "rate": rate, **facts}
+        for k, (rate, facts) in enumerate(zip(config.rates, found, strict=True))
     ]
