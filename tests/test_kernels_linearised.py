@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from paicore import nets, seeds
 from paicore.kernels import linearised
+from paicore.kernels.linearised.problem import matrix
 
 LOSSES = ("mse", "cross_entropy")
 
@@ -80,7 +81,7 @@ def test_descent_of_a_linear_model_is_predicted_exactly(loss, size):
 
 def test_a_step_that_is_too_large_diverges_in_the_prediction_as_in_training():
     model = LinearModel()
-    top = torch.linalg.eigvalsh(linearised._matrix(model.kernels["gram"])).max()
+    top = torch.linalg.eigvalsh(matrix(model.kernels["gram"])).max()
     lr = float(2.2 * 5 / top)
     prediction = linearised.gradient_descent(
         targets=model.targets["mse"], steps=[0, 31], lr=lr, **model.kernels

@@ -1,6 +1,7 @@
 """Mean-field maps, fixed points and the edge of chaos against independent integrals."""
 
-from math import exp, pi, sqrt
+from functools import partial
+from math import exp, inf, nan, pi, sqrt
 
 import numpy as np
 import pytest
@@ -198,6 +199,25 @@ def test_fixed_point_refuses_to_sit_on_an_unstable_one():
     assert meanfield.fixed_point("tanh", 1.5, 0.0).q == pytest.approx(0.79335, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("sigma_b", "sigma_w", "start", "q"),
+    [(0.2, 1.58511, 0.2369, 0.2393), (0.2, 1.58601, 0.128, 0.2560),
+     (0.3, 1.47309, 0.2905, 0.5811), (0.3, 1.47309, 0.585, 0.5811)],
+)  # fmt: skip
+def test_fixed_point_does_not_jump_over_two_that_are_about_to_meet(
+    sigma_b, sigma_w, start, q
+):
+    # the unstable one follows within a few per cent, and beyond it all grows
+    found, step = meanfield.fixed_point("gelu", sigma_w, sigma_b, start=start), start
+    for _ in range(3000):
+        step = meanfield.variance_map("gelu", step, sigma_w, sigma_b)
+    assert found.q == pytest.approx(step, rel=1e-4)
+    assert found.q == pytest.approx(q, abs=2e-4)
+    assert meanfield.chi("gelu", sigma_w, sigma_b, start=start) == found.chi
+    with pytest.raises(ValueError, match="without bound"):
+        meanfield.fixed_point("gelu", sigma_w, sigma_b, start=1.3 * found.q)
+
+
 def test_slow_convergence_to_zero_costs_nothing():
     found = meanfield.fixed_point("tanh", 1.0, 0.0)
     assert found.q == pytest.approx(0, abs=1e-9)
@@ -225,8 +245,24 @@ def test_variance_slope_is_the_derivative_of_the_variance_map():
         (lambda: meanfield.curvature_moment("relu", 1.0), ValueError, "phi"),
         (lambda: meanfield.chi("tanh", -1.0, 0.0), ValueError, "sigma_w"),
         (lambda: meanfield.signal("tanh", 0, 1.0, 0.0, q0=1.0), ValueError, "depth"),
+        (lambda: meanfield.variance_map("tanh", 1.0, None, 0.0), TypeError, "sigma_w"),
+        (lambda: meanfield.variance_map("tanh", 1.0, 1j, 0.0), TypeError, "sigma_w"),
+        (lambda: meanfield.variance_slope("tanh", nan, 1.0), ValueError, "q"),
+        (lambda: meanfield.variance_slope("tanh", -1.0, 1.0), ValueError, "q"),
+        (lambda: meanfield.variance_slope("tanh", inf, 1.0), ValueError, "q"),
+        (lambda: meanfield.variance_slope("tanh", 1.0, nan), ValueError, "sigma_w"),
+        (lambda: meanfield.residual_rate(1.0, branch=nan), ValueError, "branch"),
+        (lambda: meanfield.mbp_sparsity(2.0, nan), ValueError, "layer_size"),
+        (lambda: meanfield.mbp_sparsity_bound(2.0, 0), ValueError, "layer_size"),
+        (lambda: meanfield.sbp_sparsity_bound(0.5, 9, nan), ValueError, "width"),
+        *[(partial(meanfield.residual_moments, "relu", 3, width, 1.0), ValueError,
+           "width") for width in (0, -1, inf, nan)],
+        *[(partial(meanfield.residual_moments, "relu", 3, 9, 1.0, **{name: nan}),
+           ValueError, name) for name in ("top", "outputs", "branch")],
+        *[(partial(meanfield.score_moments, "relu", [9] * 3, 1.0, 0.1, q0=1.0, top=top),
+           ValueError, "top") for top in (nan, -1.0)],
     ],
-)
+)  # fmt: skip
 def test_bad_arguments_are_named(call, error, word):
     with pytest.raises(error, match=f"^{word}"):
         call()

@@ -31,6 +31,23 @@ def test_gram_and_matvec_are_those_of_the_path_jacobian(name):
     assert close(flat(product), masked.T @ (masked @ flat(vector)), 1e-12)
 
 
+@pytest.mark.parametrize("name", ["mlp", "mlp_bias", "strided"])
+def test_the_diagonal_is_half_the_diagonal_hessian_of_the_squared_path_norm(name):
+    net, in_shape, *_ = known(name)
+    names = [key for key, _ in net.named_parameters()]
+    sizes = [p.numel() for p in net.parameters()]
+    theta = torch.cat([p.detach().flatten() for p in net.parameters()])
+    ones = torch.ones(1, *in_shape, dtype=torch.float64)
+
+    def squared_norm(values):  # the network of squares: all its gates are open
+        parts = zip(names, values.split(sizes), net.parameters(), strict=True)
+        squares = {key: part.view(p.shape) ** 2 for key, part, p in parts}
+        return functional_call(net, squares, (ones,)).sum()
+
+    hessian = torch.func.hessian(squared_norm)(theta)
+    assert close(paths.gram(net, in_shape).diagonal(), hessian.diagonal() / 2, 1e-12)
+
+
 @pytest.mark.parametrize("name", ["mlp", "strided", "normed_moved", "residual"])
 @pytest.mark.parametrize("top", [None, 3])
 def test_eigenvalues_are_those_of_the_path_kernel(name, top):

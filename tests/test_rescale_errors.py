@@ -266,3 +266,19 @@ def test_the_gradient_mode_of_the_caller_does_not_matter(call, mode):
         torch.equal(one, two) and not two.is_inference() and two.requires_grad
         for one, two in zip(expected.parameters(), found.parameters(), strict=True)
     )
+
+
+def test_activities_beyond_the_range_are_refused():
+    net = plain()
+    masks = masks_of(net)
+    with pytest.raises(ValueError, match=r"^x: the squared activities leave the range"):
+        rescale.activity_factors(net, masks, X * 1e200)
+
+
+def test_a_hook_of_the_caller_acts_on_what_is_calibrated():
+    net = plain()
+    masks = masks_of(net)
+    right = rescale.calibrated(net, masks, X)
+    net[0].register_forward_hook(lambda layer, args, out: 3 * out)
+    hooked = rescale.calibrated(net, masks, X)
+    assert torch.equal(hooked[0].weight, right[0].weight)

@@ -10,7 +10,7 @@ import torch
 from cases import some_masks
 from references import close
 
-from paicore import Masks, data, prune, seeds
+from paicore import Masks, data, nets, prune, seeds
 from paicore.kernels import paths
 from paicore.scores import gated_l2, synflow, synflow_dist, synflow_l2
 
@@ -103,12 +103,24 @@ def test_only_b_and_d_do_not_notice_a_rescaling_of_hidden_units():
     assert same == {"A": False, "B": True, "C": False, "D": True, "E": False}
 
 
-def test_b_gives_the_masks_of_synflow():
-    c = cases.case("lenet5")
-    options = {"density": 0.1, "batch": (c.x, None), "rounds": 5}
-    masks = prune(c.net, "synflow_l2", variant="B", mode="authors", **options)
-    other = prune(c.net, "synflow", **options)
-    assert all(torch.equal(masks[n], other[n]) for n in masks)
+@pytest.mark.parametrize("name", ["lenet5", "mlp", "vgg11"])
+def test_b_gives_the_masks_of_synflow_where_max_pooling_stays_or_is_not(name):
+    if name == "vgg11":
+        g = seeds.generator(0, "b")
+        net = nets.build("vgg11", in_shape=(3, 32, 32), width=8, generator=g)
+        x = torch.zeros(2, 3, 32, 32)
+    else:
+        c = cases.case(name)
+        net, x = c.net, c.x
+    options = {"density": 0.1, "batch": (x, None), "rounds": 5}
+    synflows = prune(net, "synflow", **options)
+    for mode in ("authors", "exact"):
+        masks = prune(net, "synflow_l2", variant="B", mode=mode, **options)
+        same = all(torch.equal(masks[n], synflows[n]) for n in masks)
+        if mode == "authors" or name == "mlp":
+            assert same
+        elif name == "vgg11":  # max pooling counts its whole window, SynFlow's does not
+            assert not same
 
 
 def test_the_authors_mode_keeps_the_maximum_of_max_pooling():

@@ -189,3 +189,40 @@ def test_a_network_that_cannot_be_traced_is_refused():
     c = cases.case("functional_relu")
     with pytest.raises(ValueError, match=r"net: walks need a network that torch\.fx"):
         phew(c.net, Masks.dense(c.net), (c.x, None), generator=draw())
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"generator": None}, TypeError, "generator: expected a torch.Generator"),
+        *[({"density": d}, ValueError, r"density: expected a number in \(0, 1\]")
+          for d in (-1, 0, 2, float("nan"))],
+        *[({"density": d}, TypeError, "density: expected a number")
+          for d in (True, "a")],
+        *[({"max_walks": n}, ValueError, "max_walks: expected at least 1")
+          for n in (0, -3)],
+        ({"max_walks": 1.5}, TypeError, "max_walks: expected an int"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_none_are_named(options, error, words):
+    net = lenet()
+    given = {"generator": draw(), **options}
+    with pytest.raises(error, match=f"^{words}"):
+        phew(net, Masks.dense(net), (SHAPE, None), **given)
+
+
+def test_draws_stay_on_the_cpu_under_another_default_device():
+    net = lenet()
+    options = {"density": 0.05}
+    right = phew(net, Masks.dense(net), (SHAPE, None), generator=draw(), **options)
+    masks = Masks.dense(net)
+    with torch.device("meta"):
+        found = phew(net, masks, (SHAPE, None), generator=draw(), **options)
+    assert all(torch.equal(found[n], right[n]) for n in right)
+
+
+@pytest.mark.parametrize("batch", [None, SHAPE, (None, None)])
+def test_a_batch_that_is_none_is_named(batch):
+    net = lenet()
+    with pytest.raises(TypeError, match=r"^batch: expected a (pair|tensor)"):
+        phew(net, Masks.dense(net), batch, generator=draw())

@@ -40,6 +40,9 @@ class FrozenBatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (n, channels, ...) by the recorded statistics."""
         if self.recording:
+            if x.numel() == x.shape[1]:
+                raise ValueError("Expected more than 1 value per channel to take "
+                                 f"statistics from, got {tuple(x.shape)}")  # fmt: skip
             axes = [axis for axis in range(x.dim()) if axis != 1]
             variance, mean = torch.var_mean(x, axes, correction=1)
             self.statistics.append((mean.detach(), variance.detach()))

@@ -9,15 +9,17 @@ from torch import nn
 
 
 @contextlib.contextmanager
-def isolation(net: nn.Module) -> Iterator[None]:
+def isolation(net: nn.Module, *, deterministic: bool = True) -> Iterator[None]:
     """Compute with gradients, deterministically on a GPU, beside the global generators.
 
-    Conventions: works under ``no_grad`` and ``inference_mode`` as well. A network that
+    Conventions: works under ``no_grad``, ``inference_mode``, ``autocast`` and another
+    default device as well, which are off inside. A network that
     draws random numbers in evaluation mode (``F.dropout`` without ``training=``) is
     refused, because its masks would depend on the global state, which is put back.
 
     Args:
         net: The network, for its device.
+        deterministic: Whether to ask for deterministic algorithms on a GPU.
 
     Yields:
         Nothing.
@@ -30,12 +32,15 @@ def isolation(net: nn.Module) -> Iterator[None]:
     with (
         torch.inference_mode(False),
         torch.enable_grad(),
-        _deterministic(enabled=bool(gpu)),
+        torch.autocast(device.type, enabled=False),
+        _cpu_factories(),
+        _deterministic(enabled=deterministic and bool(gpu)),
         torch.random.fork_rng(gpu),
     ):
-        before = torch.get_rng_state()
+        before = _random_states(gpu)
         yield
-        moved = not torch.equal(before, torch.get_rng_state())
+        pairs = zip(before, _random_states(gpu), strict=True)
+        moved = not all(torch.equal(*pair) for pair in pairs)
     if moved:
         raise ValueError(
             "net: its forward pass draws random numbers in evaluation mode (dropout "
@@ -43,14 +48,28 @@ def isolation(net: nn.Module) -> Iterator[None]:
         )
 
 
-def isolated(function):
+def _cpu_factories() -> contextlib.AbstractContextManager:
+    """Put bare factories and draws back to the CPU under another default device."""
+    if torch.get_default_device().type == "cpu":
+        return contextlib.nullcontext()
+    return torch.device("cpu")
+
+
+def _random_states(gpu: list[torch.device]) -> list[torch.Tensor]:
+    """Return the states of the global generators of the CPU and of a GPU."""
+    return [torch.get_rng_state(), *(torch.cuda.get_rng_state(each) for each in gpu)]
+
+
+def isolated(function=None, *, deterministic: bool = True):
     """Run a function whose first argument is a network inside `isolation`."""
+    if function is None:
+        return functools.partial(isolated, deterministic=deterministic)
 
     @functools.wraps(function)
     def wrapper(net, *args, **kwargs):
         if not isinstance(net, nn.Module):
             raise TypeError(f"net: expected a torch.nn.Module, got {type(net)}")
-        with isolation(net):
+        with isolation(net, deterministic=deterministic):
             return function(net, *args, **kwargs)
 
     return wrapper

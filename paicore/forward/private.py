@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from paicore.forward.batch_norm import set_mode
-from paicore.forward.weights import all_finite, check_finite, prunable
+from paicore.forward.weights import all_finite, check_state, prunable
 
 
 def private_copy(
@@ -25,9 +25,9 @@ def private_copy(
     Conventions: the caller's parameters, buffers, mode, gradients and hooks cannot
     change through the copy, also when what follows raises. Dropout is off. Gradients
     of the copy start empty and every parameter of it requires one. Masks that do not
-    fit, weights that are not finite and a missing mode raise ValueError, a network
-    that cannot be copied TypeError. Forward hooks of the network are part of it and
-    run in the copy.
+    fit, parameters that are complex or not finite, buffers that are complex or hold NaN
+    and a missing mode raise ValueError, a network that cannot be copied TypeError.
+    Forward hooks of the network are part of it and run in the copy.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k).
@@ -44,7 +44,7 @@ def private_copy(
 
     Cost: memory of one copy of the network.
     """
-    check_finite(prunable(net))
+    check_state(net)
     if dtype is not None and not getattr(dtype, "is_floating_point", False):
         raise TypeError(
             f"dtype: expected a floating torch.dtype or None, got {dtype!r}"
@@ -74,7 +74,7 @@ def _copied(net: nn.Module) -> nn.Module:
     except Exception as error:
         raise TypeError(f"net: cannot be copied ({error})") from error
     # not a parameter or buffer, and never moved: names and tensors of the original
-    object.__setattr__(twin, "originals", _identities(net))
+    object.__setattr__(twin, "originals", identities(net))
     return twin
 
 
@@ -95,13 +95,13 @@ def _empty_tables(net: nn.Module) -> dict[int, object]:
     }
 
 
-def _identities(net: nn.Module) -> dict[int, str]:
+def identities(net: nn.Module) -> dict[int, str]:
     """Identity of every parameter and buffer of a network, with its name."""
     tensors = [*net.named_parameters(), *net.named_buffers()]
     return {id(tensor): name for name, tensor in tensors}
 
 
-class _Guard(TorchFunctionMode):
+class Guard(TorchFunctionMode):
     """Refuse a call that reads the original network from inside its copy."""
 
     def __init__(self, originals: dict[int, str]) -> None:
@@ -120,8 +120,9 @@ class _Guard(TorchFunctionMode):
 
 
 def like(x: Tensor, net: nn.Module) -> Tensor:
-    """Move inputs to the dtype and device of a network's parameters."""
-    first = next(net.parameters())
+    """Move inputs to the dtype and device of a network's floating parameters."""
+    parameters = list(net.parameters())
+    first = next((p for p in parameters if p.is_floating_point()), parameters[0])
     return x.detach().to(device=first.device, dtype=first.dtype)
 
 
@@ -133,7 +134,7 @@ def check_masks(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
         masks: name -> bool tensor.
 
     Raises:
-        TypeError: `masks` is no mapping.
+        TypeError: `masks` is no mapping, or one of them no tensor.
         ValueError: a name, a shape or a dtype does not fit.
     """
     if not isinstance(masks, Mapping):
@@ -145,6 +146,9 @@ def check_masks(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
         raise ValueError(f"masks: expected the names of the network's prunable "
                          f"weights; missing {missing}, unknown {extra}")  # fmt: skip
     for name, mask in masks.items():
+        if not isinstance(mask, Tensor):
+            kind = type(mask).__name__
+            raise TypeError(f"masks: expected a bool tensor for {name!r}, got {kind}")
         if mask.dtype != torch.bool or mask.shape != weights[name].shape:
             raise ValueError(
                 f"masks: expected bool {tuple(weights[name].shape)} for {name!r}, "
@@ -170,7 +174,7 @@ def run(net: nn.Module, x: Tensor) -> Tensor:
         TypeError: the network returns something else than a tensor.
     """
     try:
-        with _Guard(getattr(net, "originals", {})):
+        with Guard(getattr(net, "originals", {})):
             out = net(x.clone())
     except Exception as error:
         error.add_note(f"batch: the network was given inputs {tuple(x.shape)}")

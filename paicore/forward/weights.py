@@ -62,6 +62,50 @@ def check_finite(weights: dict[str, torch.Tensor]) -> None:
             raise ValueError(f"net: weight {name!r} holds NaN or infinity")
 
 
+def check_state(net: nn.Module) -> None:
+    """Refuse parameters and buffers that no computation in float64 can stand for.
+
+    Conventions: parameters must be real and finite. Buffers must be real and hold no
+    NaN; infinity stands in attention masks and is left.
+
+    Args:
+        net: Any module.
+
+    Raises:
+        ValueError: one is complex, of inference mode, or not finite; by name.
+    """
+    weights = prunable(net)
+    named = [(n, p, "weight" if n in weights else "parameter")
+             for n, p in net.named_parameters()]  # fmt: skip
+    named += [(name, each, "buffer") for name, each in net.named_buffers()]
+    sums = []
+    for name, tensor, kind in named:
+        if isinstance(tensor, nn.parameter.UninitializedTensorMixin):
+            raise ValueError(f"net: {kind} {name!r} has no values yet; run it once")
+        if tensor.is_complex():
+            raise ValueError(f"net: {kind} {name!r} is complex, expected a real one")
+        if tensor.is_inference() and kind != "buffer":
+            raise ValueError(f"net: {kind} {name!r} was made under inference_mode; "
+                             "build the network outside it")  # fmt: skip
+        if tensor.is_floating_point():
+            sums.append((name, tensor.detach(), kind))
+    if all(map(math.isfinite, _sums([tensor for _, tensor, _ in sums]))):
+        return
+    for name, tensor, kind in sums:
+        if kind == "buffer" and torch.isnan(tensor).any():
+            raise ValueError(f"net: buffer {name!r} holds NaN")
+        if kind != "buffer" and not torch.isfinite(tensor).all():
+            raise ValueError(f"net: {kind} {name!r} holds NaN or infinity")
+
+
+def _sums(tensors: list[torch.Tensor]) -> list[float]:
+    """Return the sum of each tensor, with one transfer if they share a device."""
+    sums = [tensor.sum().double() for tensor in tensors]
+    if len({each.device for each in sums}) == 1:
+        return torch.stack(sums).tolist()
+    return [each.item() for each in sums]
+
+
 def all_finite(tensor: torch.Tensor) -> bool:
     """Tell whether no entry is NaN or infinite.
 

@@ -128,10 +128,20 @@ def activity_factors(
 
 
 def _masses(layer: nn.Module, mask: Tensor, entered: Tensor) -> Tensor:
-    """Activity-weighted sums of squares of a layer's rows, (rows,)."""
+    """Activity-weighted sums of squares of a layer's rows, (rows,).
+
+    Returns:
+        The sums.
+
+    Raises:
+        ValueError: they leave the range of float64.
+    """
     kept = layer.weight.square() * mask.to(layer.weight.device)
     even = torch.full_like(kept, 1 / kept[0].numel())
     signal, level = (_heard(layer, entered.square(), w) for w in (kept, even))
+    if not (torch.isfinite(signal).all() and torch.isfinite(level).all()):
+        raise ValueError("x: the squared activities leave the range of float64; scale "
+                         "the inputs")  # fmt: skip
     return torch.where(level > 0, signal / level, 0.0)
 
 

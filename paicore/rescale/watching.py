@@ -41,7 +41,7 @@ def visit_layers(twin: nn.Module, x: Tensor, visit: Visit) -> None:
 
     for module in twin.modules():
         if isinstance(module, LAYERS):
-            module.register_forward_hook(after, with_kwargs=True)
+            module.register_forward_hook(after, with_kwargs=True, prepend=True)
     with torch.no_grad():
         run(twin, like(x, twin))
     idle = [name for name in names.values() if name not in calls]

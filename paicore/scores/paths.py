@@ -45,12 +45,14 @@ def synflow_l2(
     with :math:`SF_i = \sum_{p \ni i} |\pi_p|` and
     :math:`D_i = \sum_{p \ni i} \pi_p^2` at :math:`w = m \odot \theta`.
 
-    Conventions: only the shape of x is used. B gives SynFlow's masks. D and E are
-    conserved by every hidden unit, A and C are not; B and D do not notice a rescaling
-    of hidden units, the others do. E is the loss of the Path Kernel's trace when the
-    one weight is deleted, a sum over the paths through it as well. In mode "exact" max
-    pooling counts all of its window and constants are squared where weights are;
-    "authors" runs the network as it is on abs(w)^q, and max pooling stays a maximum.
+    Conventions: only the shape of x is used. In mode "authors" B gives SynFlow's masks,
+    the default of `synflow`; in "exact" only where there is no max pooling, since
+    SynFlow keeps the maximum. D and E are conserved by every hidden unit, A and C are
+    not; B and D do not notice a rescaling of hidden units, the others do. E is the loss
+    of the Path Kernel's trace when the one weight is deleted, a sum over the paths
+    through it as well. In mode "exact" max pooling counts all of its window and
+    constants are squared where weights are; "authors" runs the network as it is on
+    abs(w)^q, and max pooling stays a maximum.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed.
@@ -75,7 +77,7 @@ def synflow_l2(
     """
     if variant not in ("A", "B", "C", "D", "E"):
         raise ValueError(f"variant: expected 'A' to 'E', got {variant!r}")
-    shape = tuple(batch[0].shape[1:])
+    shape = tuple(inputs_of(batch).shape[1:])
     if variant != "E":
         return _score(net, masks, shape, variant, mode=mode, bias=bias)
     if mode != "exact":
@@ -132,11 +134,11 @@ def synflow_dist(
     Source: Gebhart et al. (2021), uditsaxena/Synaptic-Flow Pruners/pruners.py: the
     mean of 10 un-normalised training images a class.
     """
-    if variant not in VARIANTS:
+    if not isinstance(variant, str) or variant not in VARIANTS:
         raise ValueError(f"variant: expected one of {list(VARIANTS)}, got {variant!r}")
     if statistic not in STATISTICS:
         raise ValueError(f"statistic: expected one of {STATISTICS}, got {statistic!r}")
-    x = batch[0]
+    x = inputs_of(batch)
     if input_weights is None:
         input_weights = _statistic(like(x, net).double(), statistic)
     elif statistic != "mean":
@@ -173,8 +175,35 @@ def gated_l2(net: nn.Module, masks, batch, *, generator=None) -> dict[str, Tenso
 
     Source: ours, after Gebhart et al. (2021) and Iurada et al. (2024).
     """
+    check_inputs(batch)
     sums = paths.gated_sums(net, like(batch[0], net), masks=masks)
     return {name: sums[name] * w**2 for name, w in _moduli(net, masks).items()}
+
+
+def inputs_of(batch) -> Tensor:
+    """Return the inputs of a batch, or refuse what is none.
+
+    Raises:
+        TypeError: it is no pair (x, y) with a tensor x.
+    """
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        raise TypeError(f"batch: expected a pair (x, y), got {type(batch).__name__}")
+    if not isinstance(batch[0], Tensor):
+        kind = type(batch[0]).__name__
+        raise TypeError(f"batch: expected a tensor of inputs, got {kind}")
+    return batch[0]
+
+
+def check_inputs(batch) -> None:
+    """Refuse a batch without inputs, or with such that are not finite.
+
+    Raises:
+        ValueError: it is.
+    """
+    x = inputs_of(batch)
+    if x.dim() < 2 or not len(x) or not torch.isfinite(x).all():
+        raise ValueError(f"batch: expected finite inputs (n, *in_shape), at least one, "
+                         f"got {tuple(x.shape)} or NaN/infinity")  # fmt: skip
 
 
 def _score(net, masks, shape, variant, **options) -> dict[str, Tensor]:

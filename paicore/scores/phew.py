@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from paicore.forward import isolated, private_copy, prunable
+from paicore.forward.private import like
+from paicore.scores.paths import inputs_of
 from paicore.scores.phew_graph import Layer, Node, reachable, read
 
 DRAWS = 65_536  # uniform numbers drawn at a time
@@ -64,22 +66,43 @@ def phew(
         raise ValueError(f"kernel: expected 'position' or 'whole', got {kernel!r}")
     if choice not in ("magnitude", "uniform"):
         raise ValueError(f"choice: expected 'magnitude' or 'uniform', got {choice!r}")
+    _check_numbers(generator, density, max_walks)
     twin = private_copy(net, masks=masks, batch_norm="eval")
     if choice == "uniform":
         with torch.no_grad():
             for weight in prunable(twin).values():
                 weight.copy_((weight != 0).to(weight.dtype))
-    first = next(twin.parameters())
-    x = torch.zeros(1, *batch[0].shape[1:], dtype=first.dtype, device=first.device)
+    x = like(torch.zeros(1, *inputs_of(batch).shape[1:], device="cpu"), twin)
     total = sum(mask.numel() for mask in masks.values())
     order = _visits(read(twin, x), _draws(generator), kernel, total, density, max_walks)
     return _scores(order, prunable(net), total)
 
 
+def _check_numbers(generator, density, max_walks) -> None:
+    """Refuse draws from the global generator, and numbers that are none.
+
+    Raises:
+        TypeError: an argument is of another kind.
+        ValueError: a number is out of range.
+    """
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
+    if density is not None:
+        if isinstance(density, bool) or not isinstance(density, (int, float)):
+            raise TypeError(f"density: expected a number, got {density!r}")
+        if not 0 < density <= 1:
+            raise ValueError(f"density: expected a number in (0, 1], got {density!r}")
+    if isinstance(max_walks, bool) or not isinstance(max_walks, int):
+        raise TypeError(f"max_walks: expected an int, got {max_walks!r}")
+    if max_walks < 1:
+        raise ValueError(f"max_walks: expected at least 1, got {max_walks}")
+
+
 def _scores(order: list[Visit], weights, total: int) -> dict[str, Tensor]:
     """Return total for the first visit, total - 1 for the next, 0 for none."""
     scores = {
-        name: torch.zeros(w.numel(), dtype=torch.float64) for name, w in weights.items()
+        name: torch.zeros(w.numel(), dtype=torch.float64, device="cpu")
+        for name, w in weights.items()
     }
     for rank, (name, index) in enumerate(order):
         scores[name][index] = total - rank
@@ -162,5 +185,7 @@ def _pick(cumulative: np.ndarray, draws: Iterator[float]) -> int:
 def _draws(generator: torch.Generator) -> Iterator[float]:
     """Yield uniform numbers in [0, 1), drawn in blocks."""
     while True:
-        block = torch.rand(DRAWS, generator=generator, dtype=torch.float64)
+        block = torch.rand(
+            DRAWS, generator=generator, dtype=torch.float64, device="cpu"
+        )
         yield from block.tolist()

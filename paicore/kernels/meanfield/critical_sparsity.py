@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 from torch import Tensor
 
-from paicore.kernels.meanfield.maps import depth_of
+from paicore.kernels.meanfield.maps import depth_of, size_of
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ def sbp_sparsity_bound(chi: float, depth: int, width: int) -> float:
         The bound, in (0, inf].
 
     Raises:
-        ValueError: `chi` is not positive or `width` below 1.
+        ValueError: `chi` is not positive; a `width` below 1 is refused too.
 
     Source: Hayou et al. (2021), Theorem 1.
     """
-    if not 0 < chi < inf or width < 1:
-        raise ValueError(f"chi, width: expected chi > 0 and width >= 1, got {chi!r}, "
-                         f"{width!r}")  # fmt: skip
+    width = size_of("width", width)
+    if not 0 < chi < inf:
+        raise ValueError(f"chi: expected a number > 0, got {chi!r}")
     kappa = abs(log(chi)) / 8
     weights = kappa * depth_of(depth) * width**2
     if weights <= 1:
@@ -167,7 +167,7 @@ def _mbp_arguments(variance_ratio: float, layer_size: int) -> float:
     Raises:
         ValueError: An argument is out of range.
     """
-    if not 1 < variance_ratio < inf or layer_size < 1:
-        raise ValueError(f"variance_ratio, layer_size: expected a ratio > 1 and a size "
-                         f">= 1, got {variance_ratio!r}, {layer_size!r}")  # fmt: skip
+    size_of("layer_size", layer_size)
+    if not 1 < variance_ratio < inf:
+        raise ValueError(f"variance_ratio: expected > 1, got {variance_ratio!r}")
     return sqrt(variance_ratio)

@@ -49,7 +49,19 @@ class EdgeOfChaos:
 
 
 def variance_slope(phi: Phi, q: float, sigma_w: float) -> float:
-    r"""Return V'(q) = sigma_w^2 E[sqrt(q) Z phi phi'] / q, at q = 0 its limit."""
+    r"""Return V'(q), the derivative of the variance map.
+
+    .. math:: V'(q) = \sigma_w^2 \, E[\sqrt q Z \phi(\sqrt q Z) \phi'(\sqrt q Z)] / q
+
+    Args:
+        phi: Name or Activation.
+        q: Variance; at 0 the limit is taken.
+        sigma_w: Standard deviation of the weights times sqrt(fan_in).
+
+    Returns:
+        The derivative, a number.
+    """
+    q, sigma_w = scale("q", q), scale("sigma_w", sigma_w)
     if q < SMALLEST:  # smooth, or bent at zero: phi is linear on either side
         return float(sigma_w**2 * moments.slope_moment(phi, 0.0))
     return float(sigma_w**2 * moments.growth_moment(phi, q))
@@ -62,10 +74,11 @@ def fixed_point(
 
     .. math:: q = \sigma_b^2 + \sigma_w^2 E[\phi(\sqrt q Z)^2]
 
-    Conventions: bracketed in the direction in which the map moves `start`, then solved
-    by Brent's method, so that slow convergence (tanh at sigma_b = 0, sigma_w = 1 goes
-    to zero like 1/l) costs nothing. ReLU at (sqrt(2), 0) keeps every variance: `start`
-    comes back, with slope 1.
+    Conventions: bracketed in the direction in which the map moves `start`, with a look
+    for two roots between (a stable and an unstable one that are about to meet, as GELU
+    has them), then solved by Brent's method, so that slow convergence (tanh at
+    sigma_b = 0, sigma_w = 1 goes to zero like 1/l) costs nothing. ReLU at (sqrt(2), 0)
+    keeps every variance: `start` comes back, with slope 1.
 
     Args:
         phi: Name or Activation.
@@ -89,7 +102,10 @@ def fixed_point(
     def drift(q: float) -> float:
         return float(variance_map(phi, q, sigma_w, sigma_b)) - q
 
-    q = _settle(drift, start)
+    def bend(q: float) -> float:  # derivative of the drift
+        return variance_slope(phi, q, sigma_w) - 1
+
+    q = _settle(drift, bend, start)
     if q is None:
         raise ValueError(f"sigma_w: the variance of {phi.name} grows without bound at "
                          f"sigma_w={sigma_w:g}, sigma_b={sigma_b:g}")  # fmt: skip
@@ -100,13 +116,14 @@ def fixed_point(
     return FixedPoint(q, float(sigma_w**2 * moments.slope_moment(phi, q)), slope)
 
 
-def _settle(drift, start: float) -> float | None:
+def _settle(drift, bend, start: float) -> float | None:
     """Return where q + drift(q), a growing map, takes `start`; None: to infinity."""
     move = drift(start)
     if abs(move) <= TOLERANCE * max(start, SMALLEST):
         return start
     factor = STEP if move > 0 else 1 / STEP
     near = far = max(start, SMALLEST)
+    before = bend(near)
     while drift(far) * move > 0:
         near, far = far, far * factor
         if far > LARGEST:
@@ -116,10 +133,20 @@ def _settle(drift, start: float) -> float | None:
             if drift(0.0) <= 0:
                 return 0.0
             break
+        after = bend(far)
+        if before < 0 < after:  # the drift comes nearest to zero between
+            turn = brentq(bend, *sorted((near, far)), xtol=1e-300, rtol=TOLERANCE)
+            if drift(turn) * move <= 0:
+                far = turn
+                break
+        before = after
     return float(brentq(drift, *sorted((near, far)), xtol=1e-300, rtol=TOLERANCE))
 
 
-def chi(phi: Phi, sigma_w: float, sigma_b: float, *, q: float | None = None) -> float:
+def chi(
+    phi: Phi, sigma_w: float, sigma_b: float, *,
+    q: float | None = None, start: float = 1.0,
+) -> float:  # fmt: skip
     r"""Return chi, the slope of the correlation map at one.
 
     .. math:: \chi = \sigma_w^2 \, E[\phi'(\sqrt q Z)^2]
@@ -132,14 +159,18 @@ def chi(phi: Phi, sigma_w: float, sigma_b: float, *, q: float | None = None) -> 
         phi: Name or Activation.
         sigma_w: Standard deviation of the weights times sqrt(fan_in).
         sigma_b: Standard deviation of the biases.
-        q: Variance; None: the stable fixed point, an error if there is none.
+        q: Variance; None: the fixed point that `start` tends to, an error if there is
+            none.
+        start: Where `fixed_point` starts. GELU has a stable fixed point that 1 does not
+            tend to.
 
     Returns:
-        chi.
+        chi, a number.
     """
     phi = activation(phi)
     if q is None:
-        q = 1.0 if phi.homogeneous else fixed_point(phi, sigma_w, sigma_b).q
+        settled = phi.homogeneous
+        q = 1.0 if settled else fixed_point(phi, sigma_w, sigma_b, start=start).q
     return float(scale("sigma_w", sigma_w) ** 2 * moments.slope_moment(phi, q))
 
 

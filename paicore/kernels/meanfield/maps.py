@@ -22,11 +22,39 @@ def scale(name: str, value: float) -> float:
     """Return sigma_w or sigma_b as a float, refusing what is no standard deviation.
 
     Raises:
-        ValueError: It is negative or not finite.
+        ValueError: It is negative; `finite` refuses what is no finite number.
     """
-    number = float(value)
-    if not (np.isfinite(number) and number >= 0):
+    number = finite(name, value)
+    if number < 0:
         raise ValueError(f"{name}: expected a finite number >= 0, got {value!r}")
+    return number
+
+
+def size_of(name: str, value: float) -> float:
+    """Return a width or a number of weights, refusing what is none.
+
+    Raises:
+        ValueError: It is below 1; `finite` refuses what is no finite number.
+    """
+    number = scale(name, value)
+    if number < 1:
+        raise ValueError(f"{name}: expected at least 1, got {value!r}")
+    return number
+
+
+def finite(name: str, value: float) -> float:
+    """Return a number of any sign, refusing NaN and infinity.
+
+    Raises:
+        TypeError: It is no real number.
+        ValueError: It is not finite.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{name}: expected a real number, got {value!r}") from error
+    if not np.isfinite(number):
+        raise ValueError(f"{name}: expected a finite number, got {value!r}")
     return number
 
 

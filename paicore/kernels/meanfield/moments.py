@@ -73,6 +73,9 @@ def slope_moment(phi: Phi, q: ArrayLike):
     r"""Return E[phi'(U)^2]; times sigma_w^2 it is chi. Arguments: `second_moment`.
 
     Conventions: at q = 0 the mean of the two one-sided slopes squared, the limit.
+
+    Returns:
+        The moment, of the shape of `q`.
     """
     phi = activation(phi)
     q = variances("q", q)
@@ -83,6 +86,9 @@ def slope_moment(phi: Phi, q: ArrayLike):
 
 def curvature_moment(phi: Phi, q: ArrayLike):
     r"""Return E[phi''(U)^2]. Arguments: `second_moment`.
+
+    Returns:
+        The moment, of the shape of `q`.
 
     Raises:
         ValueError: phi' jumps at zero, so that the moment is infinite.
@@ -119,7 +125,11 @@ def covariance(phi: Phi, qa: ArrayLike, qb: ArrayLike, gap: ArrayLike):
 
 
 def slope_covariance(phi: Phi, qa: ArrayLike, qb: ArrayLike, gap: ArrayLike):
-    r"""Return E[phi'(U) phi'(V)]. Arguments and cost: `covariance`."""
+    r"""Return E[phi'(U) phi'(V)]. Arguments and cost: `covariance`.
+
+    Returns:
+        The moment, of the broadcast shape.
+    """
     return _paired(activation(phi), "slope_covariance", "derivative", qa, qb, gap)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paicore.kernels.meanfield import moments
-from paicore.kernels.meanfield.maps import depth_of, scale
+from paicore.kernels.meanfield.maps import depth_of, finite, scale, size_of
 from paicore.kernels.meanfield.moments import Phi
 from paicore.kernels.meanfield.rates import kink_constant
 from paicore.kernels.meanfield.score_moments import downward
@@ -37,7 +37,15 @@ class ResidualMoments:
 
 
 def branch_factor(depth: int, *, stable: bool) -> float:
-    """Return b: 1/sqrt(L) for the Stable ResNet, 1 for the plain one."""
+    """Return the factor b of a residual branch.
+
+    Args:
+        depth: Number L of blocks.
+        stable: Whether it is the Stable ResNet.
+
+    Returns:
+        1/sqrt(L) for the Stable ResNet, 1 for the plain one.
+    """
     return 1 / sqrt(depth_of(depth)) if stable else 1.0
 
 
@@ -72,13 +80,15 @@ def residual_moments(
     Source: Hayou et al. (2021), Theorem 2 and Proposition 2; derivation ours.
     """
     sigma_w, sigma_b = scale("sigma_w", sigma_w), scale("sigma_b", sigma_b)
+    width, branch = size_of("width", width), finite("branch", branch)
+    outputs = width if outputs is None else size_of("outputs", outputs)
     q = [sigma_b**2 + sigma_w**2 * scale("q0", q0)]
     active = []  # E[phi(y^{l-1})^2]
     for _ in range(depth_of(depth)):
         active.append(float(moments.second_moment(phi, q[-1])))
         q.append(q[-1] + branch**2 * (sigma_b**2 + sigma_w**2 * active[-1]))
     slopes = sigma_w**2 * moments.slope_moment(phi, np.array(q))  # (L + 1,)
-    last = top * (width if outputs is None else outputs) / width * slopes[-1]
+    last = scale("top", top) * outputs / width * slopes[-1]
     gradient = downward(1 + branch**2 * slopes[:-1], last)
     score = branch**2 * sigma_w**2 / width * gradient[1:] * np.array(active)
     return ResidualMoments(np.array(q), gradient, score)
@@ -111,6 +121,7 @@ def residual_gap_map(
     Source: Hayou et al. (2021), Proposition 3.
     """
     sigma_w, sigma_b = scale("sigma_w", sigma_w), scale("sigma_b", sigma_b)
+    branch = finite("branch", branch)
     gap, q = moments.gaps(gap), moments.variances("q", q)
     added = sigma_b**2 + sigma_w**2 * moments.second_moment(phi, q)
     lost = gap * q + branch**2 * sigma_w**2 * moments.difference(phi, q, gap)
@@ -121,6 +132,13 @@ def residual_rate(sigma_w: float, *, branch: float = 1.0) -> float:
     r"""Return lim l^2 (1 - c^l) = 9 pi^2 / (2 lambda^2) of a bias-free ReLU ResNet.
 
     .. math:: \lambda = \frac{b^2 \sigma_w^2 / 2}{1 + b^2 \sigma_w^2 / 2}
+
+    Args:
+        sigma_w: Standard deviation of the weights times sqrt(fan_in).
+        branch: The factor b, see `branch_factor`.
+
+    Returns:
+        The limit, a number.
     """
-    added = (branch * scale("sigma_w", sigma_w)) ** 2 / 2
+    added = (finite("branch", branch) * scale("sigma_w", sigma_w)) ** 2 / 2
     return kink_constant(sqrt(2 * added / (1 + added)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paicore.kernels.meanfield import moments
-from paicore.kernels.meanfield.maps import Signal, scale, signal, slope_map
+from paicore.kernels.meanfield.maps import Signal, finite, scale, signal, slope_map
 from paicore.kernels.meanfield.moments import Phi
 
 
@@ -74,6 +74,7 @@ def gradient_moments(
     """
     q, gap = forward.q[:-1], forward.gap[:-1]
     growth = np.asarray(widths[2:]) / np.asarray(widths[1:-1])  # N_{l+1} / N_l
+    top, top_cross = scale("top", top), finite("top_cross", top_cross)
     factors = scale("sigma_w", sigma_w) ** 2 * moments.slope_moment(phi, q)
     crossed = slope_map(phi, gap, sigma_w, q=q)
     return downward(growth * factors, top), downward(growth * crossed, top_cross)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from paicore.kernels.ntk.factors import factors, jacobian_rows
 from paicore.kernels.ntk.forms import Form, Rows
+from paicore.kernels.ntk.plain import check_separate
 from paicore.kernels.ntk.plan import Plan, make_plan
 from paicore.kernels.ntk.settings import Problem, bar
 
@@ -44,9 +45,6 @@ def _separate(problem: Problem, samples: Tensor, plan: Plan, seen) -> Source:
     """Forms of samples that do not interact; computed in chunks."""
     size = samples.element_size()
     most = max(problem.max_bytes // 2 // max(plan.work * size, 1), 1)
-    if most == 1 and len(samples) > 1:  # no chunk would ever hold two samples
-        with torch.no_grad():
-            check_separate(plan.alone, problem.run(samples[:2]))
     ready = [seen] if len(seen[0]) == len(samples) <= most else []
 
     def forms(start: int, stop: int) -> list[Form]:
@@ -63,28 +61,6 @@ def _separate(problem: Problem, samples: Tensor, plan: Plan, seen) -> Source:
         return [each[0].joined(each) for each in zip(*parts, strict=True)]
 
     return Source(forms, plan.outputs, plan.kept * size)
-
-
-def check_separate(alone: Tensor | None, out: Tensor) -> None:
-    """Refuse a network whose logits of one sample depend on the others.
-
-    Args:
-        alone: Logits (1, k) of the first sample alone; None if there is no doubt.
-        out: Logits of some samples together, the first one in front.
-
-    Raises:
-        ValueError: the samples interact.
-    """
-    if alone is None:
-        return
-    out = out.detach()
-    scale = float(torch.linalg.vector_norm(out, torch.inf))
-    gap = float(torch.dist(out[:1], alone, torch.inf))
-    if gap > math.sqrt(torch.finfo(out.dtype).eps) * scale:
-        raise ValueError(
-            "net: the logits of a sample change with the other samples of the batch "
-            f"(by {gap:.3g} of {scale:.3g}), so there is no kernel per pair of samples"
-        )
 
 
 def _coupled(problem: Problem, samples: Tensor) -> Source:

@@ -16,12 +16,14 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.module import _global_forward_hooks
 
 from paicore.forward import FrozenBatchNorm
 from paicore.kernels.ntk.settings import Problem
 
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (_BatchNorm, FrozenBatchNorm)
+METHODS = ("forward", "_conv_forward")
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,23 @@ class Call:
 
 
 def is_known(module: nn.Module) -> bool:
-    """Tell whether the Jacobian of a module is known in closed form."""
-    kinds = (*WEIGHTED, *NORMS)
-    return "forward" not in vars(module) and any(
-        isinstance(module, kind) and type(module).forward is kind.forward
-        for kind in kinds
+    """Tell whether the Jacobian of a module is known in closed form.
+
+    A hook on all modules may change any output, and makes every module unknown.
+
+    Returns:
+        Whether it is.
+    """
+    return not _global_forward_hooks and any(
+        isinstance(module, kind) and all(_unchanged(module, kind, m) for m in METHODS)
+        for kind in (*WEIGHTED, *NORMS)
+    )
+
+
+def _unchanged(module: nn.Module, kind: type, method: str) -> bool:
+    """Tell whether a method, if there is one, is that of a class of PyTorch."""
+    return method not in vars(module) and (
+        getattr(type(module), method, None) is getattr(kind, method, None)
     )
 
 
@@ -89,14 +103,16 @@ def captured(problem: Problem, x: Tensor, layers) -> tuple[Tensor, list[Call]]:
     """
     calls: list[Call] = []
 
-    def remember(module, args, output):
+    def remember(module, args, named, output):
+        if output.grad_fn is None:
+            return  # run without a graph: no parameter moves the logits through it
+        given = args[0] if args else named["input"]
         with torch._C.DisableTorchFunction():  # this is not the network's own work
-            call = _call(module, args[0], output, problem.differentiable)
-            calls.append(call)
+            calls.append(_call(module, given, output, problem.differentiable))
 
     handles = [
         # first, so that hooks of the caller that change the output come after
-        module.register_forward_hook(remember, prepend=True)
+        module.register_forward_hook(remember, prepend=True, with_kwargs=True)
         for module in layers
     ]
     try:

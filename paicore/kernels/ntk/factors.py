@@ -45,6 +45,8 @@ def signals(out: Tensor, calls, plan: Plan, graph: bool) -> list:
 
     Of a batch norm the gradients in gamma and beta, (n, k, 2, channels).
     """
+    if not calls:
+        return []
     n, k = out.shape
     edges = [call.edge for call in calls]
     eye = torch.eye(k, dtype=out.dtype, device=out.device)[:, None].expand(k, n, k)

@@ -6,19 +6,21 @@ from typing import Unpack
 
 from torch import Tensor, nn
 
+from paicore.forward import isolated
 from paicore.kernels.ntk.blocks import blocks, evenly, source, step_of
+from paicore.kernels.ntk.checks import check_alike, check_outputs, finite
 from paicore.kernels.ntk.contract import public
 from paicore.kernels.ntk.settings import (
     Options,
     Problem,
     bar,
-    check_alike,
-    check_outputs,
     full_precision,
     prepare,
+    prepare_other,
 )
 
 
+@isolated(deterministic=False)
 def gram(
     net: nn.Module,
     x: Tensor,
@@ -33,10 +35,17 @@ def gram(
               \partial_j f_c(x_n) \, \partial_j f_{c'}(x'_{n'})
 
     Conventions: J is the Jacobian of the raw logits at m * theta whenever masks are
-    given. The sum runs over surviving weights (tangent "masked") or all weights
-    ("ambient"), and over biases and batch-norm parameters unless params="prunable".
-    Nothing is divided by n or k. The meaning of `batch_norm` and of all other
-    keywords stands in `paicore.kernels.ntk`.
+    given; dropout is off. The sum runs over surviving weights (tangent "masked") or all
+    weights ("ambient"), and over biases and batch-norm parameters unless
+    params="prunable". Nothing is divided by n or k. The meaning of `batch_norm` and of
+    all other keywords stands in `paicore.kernels.ntk`. Their defaults: masks=None,
+    tangent="masked", batch_norm=None (no default where there is batch norm),
+    params="trainable", stats_from=None, dtype=torch.float64, at=None, max_bytes=1 GiB,
+    progress=None.
+
+    With batch norm and batch_norm="frozen" the statistics are those of x, or of x and
+    x2 together. K(x, x) and K(x2, x) of two calls then belong to two different
+    functions: to use both, give ``stats_from=x_train`` to each.
 
     With `at`, a mapping name -> tensor as from ``net.named_parameters()``, the kernel
     is that of the network with these parameters, and it can be differentiated in
@@ -74,7 +83,7 @@ def gram(
     check_outputs(outputs)
     problem = prepare(net, x, x2, **options)
     with full_precision():
-        return _assembled(problem, outputs)
+        return finite(_assembled(problem, outputs))
 
 
 def _assembled(problem: Problem, outputs: str) -> Tensor:
@@ -97,6 +106,7 @@ def _assembled(problem: Problem, outputs: str) -> Tensor:
     return whole
 
 
+@isolated(deterministic=False)
 def trace(
     net: nn.Module, x: Tensor, *, outputs: str = "full", **options: Unpack[Options]
 ) -> Tensor:
@@ -113,7 +123,7 @@ def trace(
         **options: See `paicore.kernels.ntk`.
 
     Returns:
-        Scalar, or (k,) for "class".
+        Scalar, or (k,) for "class", in logit^2. What `gram` refuses raises its errors.
 
     Cost: n k backward signals and the columns of J; no product, no Gram.
     """
@@ -126,9 +136,10 @@ def trace(
         for start, stop in bar(problem, evenly(0, len(x), step), "trace"):
             forms = begun.forms(start, stop)
             total = total + sum(form.diagonal() for form in forms).sum(0)  # (k,)
-    return total if outputs == "class" else total.sum()
+    return finite(total if outputs == "class" else total.sum())
 
 
+@isolated(deterministic=False)
 def frobenius(
     net: nn.Module,
     x: Tensor,
@@ -147,7 +158,7 @@ def frobenius(
         **options: See `paicore.kernels.ntk`.
 
     Returns:
-        Scalar, or (k,) for "class".
+        Scalar, or (k,) for "class", in logit^2. What `gram` refuses raises its errors.
 
     Cost: that of `gram`, without holding it.
     """
@@ -156,9 +167,11 @@ def frobenius(
     with full_precision():
         begun = source(problem)
         found = blocks(problem, outputs, begun, step_of(problem, begun))
-        return sum(_squared(problem, *each, outputs) for each in found).sqrt()
+        total = sum(_squared(problem, *each, outputs) for each in found)
+    return finite(total.sqrt())
 
 
+@isolated(deterministic=False)
 def distance(
     net: nn.Module,
     other: nn.Module,
@@ -189,14 +202,17 @@ def distance(
         **options: See `paicore.kernels.ntk`.
 
     Returns:
-        Scalar, or (k,) for "class".
+        Scalar, or (k,) for "class", in logit^2; a share with `relative`.
+
+    Raises:
+        ValueError: the other kernel is zero with `relative`. Networks with different
+            numbers of outputs and what `gram` refuses are refused too.
 
     Cost: two times that of `gram`, without holding either.
     """
     check_outputs(outputs)
     pair = [prepare(net, x, x2, **options)]
-    shared = {**options, "masks": other_masks, "at": None}
-    pair.append(prepare(other, x, x2, **shared))
+    pair.append(prepare_other(other, x, x2, other_masks, options))
     pair = [replace(each, max_bytes=max(each.max_bytes // 2, 1)) for each in pair]
     with full_precision():
         begun = [source(each) for each in pair]
@@ -211,7 +227,9 @@ def distance(
             gap = block - block2.to(block)
             apart = apart + _squared(pair[0], left, right, gap, outputs)
             norm = norm + _squared(pair[0], left, right, block2, outputs)
-    return (apart / norm).sqrt() if relative else apart.sqrt()
+    if relative and bool((norm == 0).any()):
+        raise ValueError("relative: the other kernel is zero, nothing to divide by")
+    return finite((apart / norm).sqrt() if relative else apart.sqrt())
 
 
 def _squared(problem: Problem, left, right, block: Tensor, outputs: str) -> Tensor:

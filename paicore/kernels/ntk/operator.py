@@ -6,7 +6,10 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
+from paicore.forward import isolated
 from paicore.kernels.ntk.blocks import evenly
+from paicore.kernels.ntk.checks import check_vector, finite
+from paicore.kernels.ntk.plain import check_separate, is_plain
 from paicore.kernels.ntk.settings import Options, Problem, bar, full_precision, prepare
 
 
@@ -111,10 +114,20 @@ def operator(problem: Problem) -> Operator:
     finally:
         for handle in handles:
             handle.remove()
+    _check_samples(problem, out)
     bytes_each = 3 * sum(numbers) * out.element_size() // min(len(problem.x), 2)
     total = len(problem.x) + (0 if problem.x2 is None else len(problem.x2))
     step = max(problem.max_bytes // max(bytes_each, 1), 1)
     return Operator(problem, total if problem.coupled else step, out.shape[1])
+
+
+def _check_samples(problem: Problem, out: Tensor) -> None:
+    """Refuse samples that interact, told by the logits of the first two."""
+    if problem.coupled or len(out) == 1 or is_plain(problem.net):
+        return
+    with torch.no_grad():
+        for row in (0, 1):
+            check_separate(problem.run(problem.x[row : row + 1]), out, row)
 
 
 def _size(out: object) -> int:
@@ -122,6 +135,7 @@ def _size(out: object) -> int:
     return out.numel() if isinstance(out, Tensor) else 0
 
 
+@isolated(deterministic=False)
 def matvec(
     net: nn.Module,
     x: Tensor,
@@ -143,13 +157,16 @@ def matvec(
         **options: See `paicore.kernels.ntk`.
 
     Returns:
-        Tensor (n, k) or (r, n, k).
+        Tensor (n, k) or (r, n, k), in logit^2 times the unit of `v`, of the dtype that
+        `dtype` names.
 
     Raises:
-        ValueError: `v` does not have the shape of the logits.
+        ValueError: `v` does not have the shape of the logits; what `gram` refuses is
+            refused here too.
 
     Cost: one backward pass and one through it per vector, whatever k is.
     """
+    check_vector(v)
     problem = prepare(net, x, x2, **options)
     engine = operator(problem)
     several = v.dim() == 3
@@ -160,6 +177,6 @@ def matvec(
     v = v.to(problem.x)
     with full_precision():
         if not several:
-            return engine.apply(v)
+            return finite(engine.apply(v))
         each = bar(problem, v.unbind(), "matvec")
-        return torch.stack([engine.apply(vector) for vector in each])
+        return finite(torch.stack([engine.apply(vector) for vector in each]))

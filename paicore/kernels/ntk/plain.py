@@ -1,10 +1,13 @@
 """Networks whose samples cannot interact, told by their modules alone.
 
-Any other network is not refused: its first sample is run alone as well, and the logits
-are compared.
+Any other network is not refused: its first and its last sample are run alone as well,
+and the logits are compared.
 """
 
-from torch import nn
+import math
+
+import torch
+from torch import Tensor, nn
 
 from paicore.forward import FrozenBatchNorm
 from paicore.forward.linearise import ACTIVATIONS
@@ -43,3 +46,26 @@ def _is_per_sample(module: nn.Module) -> bool:
         and not any(own[each] for each in HOOKS)
         and own.get("start_dim", 1) == 1  # a Flatten must leave the samples apart
     )
+
+
+def check_separate(alone: Tensor | None, out: Tensor, row: int = 0) -> None:
+    """Refuse a network whose logits of one sample depend on the others.
+
+    Args:
+        alone: Logits (1, k) of a sample alone; None if there is no doubt.
+        out: Logits of some samples together.
+        row: Which of them the sample is.
+
+    Raises:
+        ValueError: the samples interact.
+    """
+    if alone is None:
+        return
+    out = out.detach()
+    scale = float(torch.linalg.vector_norm(out, torch.inf))
+    gap = float(torch.dist(out[row : row + 1], alone, torch.inf))
+    if gap > math.sqrt(torch.finfo(out.dtype).eps) * scale:
+        raise ValueError(
+            "net: the logits of a sample change with the other samples of the batch "
+            f"(by {gap:.3g} of {scale:.3g}), so there is no kernel per pair of samples"
+        )

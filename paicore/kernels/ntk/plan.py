@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.kernels.ntk.capture import NORMS, Call, captured, known_layers, uses
-from paicore.kernels.ntk.plain import is_plain
+from paicore.kernels.ntk.plain import check_separate, is_plain
 from paicore.kernels.ntk.positions import is_batched
 from paicore.kernels.ntk.settings import Problem
 
@@ -118,7 +118,8 @@ def make_plan(
     plain = is_plain(problem.net)
     seen = captured(problem, samples[: _look(problem, samples, plain)], layers)
     first, calls = seen
-    by_name, missed = _seen(problem, layers, first, calls)
+    two = None if plain else _paired(problem, samples, layers, first)
+    by_name, missed = _seen(problem, layers, first, calls, two)
     if not by_name and not missed:
         raise ValueError("net: the logits depend on no parameter of the network")
     k = first.shape[1]
@@ -128,7 +129,19 @@ def make_plan(
     kept += k * sum(problem.values[name].numel() for name in missed)
     linear = all(isinstance(call.module, nn.Linear) for call in calls)
     alone = None if plain else first.detach()
-    return Plan(layers, tuple(groups), missed, k, kept, work, alone, linear), seen
+    batched = linear and not torch.is_anomaly_enabled()  # which knows no batches
+    return Plan(layers, tuple(groups), missed, k, kept, work, alone, batched), seen
+
+
+def _paired(problem: Problem, samples: Tensor, layers, first: Tensor):
+    """Return the calls of the first and last sample together, checked; None if one."""
+    if len(samples) == 1:
+        return None
+    out, calls = captured(problem, torch.cat([samples[:1], samples[-1:]]), layers)
+    with torch.no_grad():
+        check_separate(first, out)
+        check_separate(problem.run(samples[-1:]), out, 1)
+    return calls
 
 
 def _look(problem: Problem, samples: Tensor, plain: bool) -> int:
@@ -140,8 +153,11 @@ def _look(problem: Problem, samples: Tensor, plain: bool) -> int:
     return len(samples) if plain and len(samples) * size <= problem.max_bytes else 1
 
 
-def _seen(problem, layers, first, calls) -> tuple[dict[str, list[int]], tuple]:
-    """Return name -> calls for parameters whose every use was seen, and the others."""
+def _seen(problem, layers, first, calls, two) -> tuple[dict[str, list[int]], tuple]:
+    """Return name -> calls for parameters whose every use was seen, and the others.
+
+    `two` are the calls of two samples, if there are: rows of a layer may be time steps.
+    """
     wanted = {name: problem.values[name] for name in problem.names}
     counted, nodes = uses(first, wanted)
     by_name: dict[str, list[int]] = defaultdict(list)
@@ -154,7 +170,10 @@ def _seen(problem, layers, first, calls) -> tuple[dict[str, list[int]], tuple]:
             # rows that are no samples, or one weight cut into groups in two ways
             groups = getattr(call.module, "groups", 1)
             same = parts.setdefault(name, groups) == groups
-            if not same or not is_batched(call.module, call.given, len(first)):
+            rows = is_batched(call.module, call.given, len(first))
+            if two is not None:
+                rows &= len(two) == len(calls) and len(two[index].given) == 2
+            if not (same and rows):
                 alone.add(name)
     missed = tuple(
         name for name, number in counted.items()

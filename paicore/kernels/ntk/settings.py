@@ -13,10 +13,19 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from tqdm import tqdm
 
-from paicore.forward import MODES, has_batch_norm, logits, private_copy, prunable
-from paicore.forward.private import like
+from paicore.forward import has_batch_norm, logits, private_copy, prunable
+from paicore.forward.private import identities, like
+from paicore.forward.weights import all_finite
+from paicore.kernels.ntk.checks import (
+    check_bound,
+    check_inputs,
+    check_known,
+    check_one_of,
+    check_values,
+    naming_inputs,
+    statistics_batch,
+)
 
-OUTPUTS = ("full", "class", "sum")
 TANGENTS = ("masked", "ambient")
 PARAMS = ("trainable", "prunable")
 MAX_BYTES = 1 << 30
@@ -68,9 +77,12 @@ class Problem:
 
     def run(self, x: Tensor) -> Tensor:
         """Return the logits (n, k) of inputs, checked, with a graph to `values`."""
-        if not self.differentiable:
-            return logits(self.net, x)
-        return logits(partial(functional_call, self.net, dict(self.values)), x)
+        call = self.net
+        if self.differentiable:
+            call = partial(functional_call, self.net, dict(self.values))
+            call.originals = self.net.originals
+        with naming_inputs("x", x, self.net):
+            return logits(call, x)
 
 
 def prepare(
@@ -87,6 +99,7 @@ def prepare(
     at: Mapping[str, Tensor] | None = None,
     max_bytes: int = MAX_BYTES,
     progress: bool | None = None,
+    **unknown,
 ) -> Problem:
     """Check all arguments and return the problem; the network is left untouched.
 
@@ -103,21 +116,25 @@ def prepare(
         at: name -> tensor to evaluate at instead of the network's parameters.
         max_bytes: Bound on the working memory.
         progress: Whether to show a bar.
+        **unknown: Nothing; what is here was mistyped.
 
     Returns:
         The problem.
     """
-    _one_of("tangent", tangent, TANGENTS)
-    _one_of("params", params, PARAMS)
-    _check_inputs(x, x2)
-    _check_bound(max_bytes)
-    stats_from = _statistics(net, batch_norm, stats_from, x, x2)
-    if at is not None:
-        _check_values(net, at)
+    check_known(unknown, Options.__annotations__)
+    check_one_of("tangent", tangent, TANGENTS)
+    check_one_of("params", params, PARAMS)
+    check_inputs(x, x2)
+    check_bound(max_bytes)
     origin = net if at is None else _loaded(net, at)
-    twin = private_copy(
-        origin, masks=masks, dtype=dtype, batch_norm=batch_norm, stats_from=stats_from
-    )
+    batch = statistics_batch(batch_norm, stats_from, x, x2)
+    source = "x" if stats_from is None else "stats_from"
+    with naming_inputs(source, batch, net):
+        twin = private_copy(
+            origin, masks=masks, dtype=dtype, batch_norm=batch_norm, stats_from=batch
+        )
+    if at is not None:  # the copy must not read the caller's network either
+        twin.originals.update(identities(net))
     differentiable = at is not None and any(v.requires_grad for v in at.values())
     own = {n: p for n, p in twin.named_parameters() if p.is_floating_point()}
     values = _values(own, at, masks) if differentiable else own
@@ -134,8 +151,8 @@ def prepare(
         values=values,
         names=tuple(weights if params == "prunable" else values),
         kept={name: masks[name].to(device) for name in weights} if masked else {},
-        x=_laid_out(x, twin, layout),
-        x2=None if x2 is None else _laid_out(x2, twin, layout),
+        x=_laid_out("x", x, twin, layout),
+        x2=None if x2 is None else _laid_out("x2", x2, twin, layout),
         coupled=batch_norm == "train" and has_batch_norm(net),
         differentiable=differentiable,
         max_bytes=max_bytes,
@@ -143,79 +160,24 @@ def prepare(
     )
 
 
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name}: expected one of {allowed}, got {value!r}")
+def prepare_other(other: nn.Module, x, x2, masks, options) -> Problem:
+    """Return the problem of a second network under the same options."""
+    if not isinstance(other, nn.Module):
+        raise TypeError(f"other: expected a torch.nn.Module, got {type(other)}")
+    return prepare(other, x, x2, **{**options, "masks": masks, "at": None})
 
 
-def _check_bound(max_bytes: int) -> None:
-    """Refuse a memory bound that is no positive integer."""
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int):
-        raise TypeError(f"max_bytes: expected an int, got {max_bytes!r}")
-    if max_bytes < 1:
-        raise ValueError(f"max_bytes: expected at least 1, got {max_bytes}")
-
-
-def check_outputs(outputs: str, allowed: tuple[str, ...] = OUTPUTS) -> str:
-    """Return `outputs`, or refuse it."""
-    _one_of("outputs", outputs, allowed)
-    return outputs
-
-
-def check_alike(outputs: int, other: int) -> None:
-    """Refuse two networks whose logits do not compare."""
-    if outputs != other:
-        raise ValueError(f"other: expected {outputs} outputs, got {other}")
-
-
-def _check_inputs(x: Tensor, x2: Tensor | None) -> None:
-    """Refuse inputs that are no batch, or two batches of different samples."""
-    for name, each in (("x", x), ("x2", x2)):
-        if each is None and name == "x2":
-            continue
-        if not isinstance(each, Tensor):
-            raise TypeError(f"{name}: expected a tensor, got {type(each).__name__}")
-        if each.dim() < 2 or not len(each):
-            raise ValueError(f"{name}: expected at least one sample (n, *in_shape), "
-                             f"got shape {tuple(each.shape)}")  # fmt: skip
-    if x2 is not None and x2.shape[1:] != x.shape[1:]:
-        raise ValueError(f"x2: expected samples of shape {tuple(x.shape[1:])}, "
-                         f"got {tuple(x2.shape[1:])}")  # fmt: skip
-
-
-def _statistics(net, batch_norm, stats_from, x, x2) -> Tensor | None:
-    """Return the batch that gives the statistics of "frozen"."""
-    if stats_from is not None and batch_norm != "frozen":
-        raise ValueError(f'stats_from: only batch_norm="frozen" takes it (in "train" '
-                         f"the batch itself does it), got {batch_norm!r}")  # fmt: skip
-    if batch_norm != "frozen" or batch_norm not in MODES:
-        return None
-    if stats_from is not None:
-        return stats_from
-    return x if x2 is None else torch.cat([x, x2])
-
-
-def _check_values(net: nn.Module, at: Mapping[str, Tensor]) -> None:
-    """Refuse values whose names or shapes are not those of the parameters."""
-    own = dict(net.named_parameters())
-    if set(at) != set(own):
-        missing, extra = sorted(set(own) - set(at))[:3], sorted(set(at) - set(own))[:3]
-        raise ValueError("at: expected one tensor per parameter of the network; "
-                         f"missing {missing}, unknown {extra}")  # fmt: skip
-    for name, value in at.items():
-        if value.shape != own[name].shape:
-            raise ValueError(f"at: expected shape {tuple(own[name].shape)} for "
-                             f"{name!r}, got {tuple(value.shape)}")  # fmt: skip
-
-
-def _laid_out(x: Tensor, twin: nn.Module, layout: torch.memory_format) -> Tensor:
-    """Move inputs to a copy's dtype and device; images into a memory layout."""
+def _laid_out(name: str, x: Tensor, twin: nn.Module, layout) -> Tensor:
+    """Move inputs to a copy's dtype and device, images into a layout; check them."""
     x = like(x, twin)
+    if not all_finite(x):
+        raise ValueError(f"{name}: holds NaN or infinity in {x.dtype}")
     return x.to(memory_format=layout) if x.dim() == 4 else x
 
 
 def _loaded(net: nn.Module, at: Mapping[str, Tensor]) -> nn.Module:
     """Return a copy of a network that holds the values of `at`."""
+    check_values(net, at)
     twin = copy.deepcopy(net)
     with torch.no_grad():
         for name, parameter in twin.named_parameters():

@@ -8,14 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from paicore import seeds
+from paicore.forward import isolated
+from paicore.kernels.ntk.checks import check_count, check_generator, check_outputs
 from paicore.kernels.ntk.gram import gram
 from paicore.kernels.ntk.operator import Operator, operator
-from paicore.kernels.ntk.settings import (
-    Options,
-    check_outputs,
-    full_precision,
-    prepare,
-)
+from paicore.kernels.ntk.settings import Options, full_precision, prepare
 
 TOLERANCE = 1e-9  # residual norm relative to the largest eigenvalue
 
@@ -35,6 +32,7 @@ class Extremes(NamedTuple):
     products: int
 
 
+@isolated(deterministic=False)
 def eigenvalues(
     net: nn.Module,
     x: Tensor,
@@ -58,19 +56,23 @@ def eigenvalues(
         **options: See `paicore.kernels.ntk`.
 
     Returns:
-        float64 tensor (n k,), (k, n) or (n,); with `top` the last axis has that length.
+        float64 tensor (n k,), (k, n) or (n,), in logit^2; with `top` the last axis has
+        that length. A dtype below float32 and what `gram` refuses raise ValueError.
 
     Cost: `gram` and one eigendecomposition, (n k)^3; with `top` see `lanczos`.
 
     Accuracy: with `top`, residual norms are at most 1e-9 of the largest eigenvalue.
     """
     if top is not None:
+        check_count("top", top, 1)
         start = seeds.generator(0, "ntk", "lanczos")
         found = lanczos(net, x, top=top, outputs=outputs, generator=start, **options)
         if outputs != "class":
             return found.values
         return torch.stack([each.values for each in found])
-    kernel = gram(net, x, outputs=check_outputs(outputs), **options).detach().double()
+    kernel = gram(net, x, outputs=check_outputs(outputs), **options).detach()
+    _check_precision(kernel.dtype)
+    kernel = kernel.double()
     if outputs == "full":
         n, _, k, _ = kernel.shape
         kernel = kernel.transpose(1, 2).reshape(n * k, n * k)
@@ -79,6 +81,7 @@ def eigenvalues(
     return torch.linalg.eigvalsh(kernel).flip(-1)
 
 
+@isolated(deterministic=False)
 def lanczos(
     net: nn.Module,
     x: Tensor,
@@ -110,14 +113,16 @@ def lanczos(
         outputs: "full", "sum", or "class" for a list with one result per class.
         tolerance: Stop when all residuals are below this part of the largest value;
             at least 100 times the rounding of the dtype.
-        steps: At most this many products with K; None: up to the size of K.
+        steps: At most this many products with K, at least top + bottom; None: up to
+            the size of K.
         **options: See `paicore.kernels.ntk`.
 
     Returns:
-        `Extremes`, or a list of k of them for "class".
+        `Extremes` in logit^2, or a list of k of them for "class".
 
     Raises:
-        ValueError: more eigenvalues are asked for than there are.
+        ValueError: more eigenvalues are asked for than there are. Fewer steps than
+            eigenvalues, a dtype below float32 and what `gram` refuses are refused too.
 
     Cost: products with K (`matvec`; k of them each for "sum"), and two passes over the
     vectors so far, n k numbers each, per product.
@@ -125,19 +130,38 @@ def lanczos(
     Source: Lanczos (1950); the block form as in Golub and Underwood (1977).
     """
     check_outputs(outputs)
+    check_generator(generator)
+    check_count("top", top, 0)
+    check_count("bottom", bottom, 0)
     engine = operator(prepare(net, x, **options))
     n, k = len(x), engine.outputs
     size = n * k if outputs == "full" else n
     if not 0 < top + bottom <= size or min(top, bottom) < 0:
         raise ValueError(f"top: expected 1 to {size} eigenvalues together with bottom, "
                          f"got {top} and {bottom}")  # fmt: skip
+    if steps is not None:
+        check_count("steps", steps, top + bottom)
     dtype, device = engine.problem.x.dtype, engine.problem.x.device
-    tolerance = max(tolerance, 100 * torch.finfo(dtype).eps)
+    _check_precision(dtype)
+    tolerance = max(_positive(tolerance), 100 * torch.finfo(dtype).eps)
     run = partial(extremes, size=size, top=top, bottom=bottom, generator=generator,
                   tolerance=tolerance, steps=steps, device=device)  # fmt: skip
     with full_precision():
         found = [run(apply) for apply in _products(engine, outputs, n, k)]
     return found if outputs == "class" else found[0]
+
+
+def _check_precision(dtype: torch.dtype) -> None:
+    """Refuse dtypes whose rounding hides the eigenvalues."""
+    if torch.finfo(dtype).eps > torch.finfo(torch.float32).eps:
+        raise ValueError(f"dtype: eigenvalues need float32 or float64, got {dtype}")
+
+
+def _positive(tolerance: float) -> float:
+    """Return the tolerance, or refuse it."""
+    if not isinstance(tolerance, (int, float)) or not tolerance > 0:
+        raise ValueError(f"tolerance: expected a number > 0, got {tolerance!r}")
+    return tolerance
 
 
 def _products(engine: Operator, outputs: str, n: int, k: int) -> list[Callable]:
@@ -167,8 +191,9 @@ def extremes(
     """Run block Lanczos on a symmetric operator of a given size; see `lanczos`."""
     block = torch.zeros(size, max(top, bottom), dtype=torch.float64, device=device)
     basis = images = block[:, :0]
+    limit = min(size, steps or size)
     while True:
-        fresh = orthonormal(block[:, : size - basis.shape[1]], basis, generator)
+        fresh = orthonormal(block[:, : limit - basis.shape[1]], basis, generator)
         block = torch.stack([apply(vector) for vector in fresh.T], 1)
         basis, images = torch.cat([basis, fresh], 1), torch.cat([images, block], 1)
         count = basis.shape[1]
@@ -180,7 +205,7 @@ def extremes(
         values, modes = values[chosen], modes[:, chosen]
         residuals = (images @ modes - basis @ modes * values).norm(dim=0)
         enough = bool((residuals <= tolerance * values.abs().max()).all())
-        if enough or count >= min(size, steps or size):
+        if enough or count >= limit:
             return Extremes(values, residuals, count)
 
 
@@ -200,7 +225,8 @@ def orthonormal(block: Tensor, basis: Tensor, generator: torch.Generator) -> Ten
         length = vector.norm()
         vector = _projected(vector, known)
         while vector.norm() <= 1e-10 * length:
-            draw = torch.randn(len(basis), generator=generator, dtype=torch.float64)
+            draw = torch.randn(len(basis), generator=generator, dtype=torch.float64,
+                               device="cpu")  # fmt: skip
             length = draw.norm().to(basis)
             vector = _projected(draw.to(basis), known)
         known = torch.cat([known, (vector / vector.norm()).unsqueeze(1)], 1)

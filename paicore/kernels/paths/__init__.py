@@ -2,6 +2,14 @@
 
 A path runs from an input, or from the constant 1 behind a bias, to one output.
 Everything but `enumerate` costs a few passes for one input.
+
+Batch norm is in mode "eval" in all of `paths`, with its stored statistics: a network
+that was never run in training mode has mean 0 and variance 1. Dropout is off. A network
+is a sum over paths only if its activations are positively homogeneous: ReLU and
+LeakyReLU are taken, curved ones (tanh, GELU, ELU, sigmoid, ...) are refused by name,
+and so are products of signals and weights used twice along one path. All sums are
+float64 numbers in units of the parameters: products of them along a path, of their
+squares for the trace and the squared L2 norm.
 """
 
 from paicore.kernels.paths.enumeration import Paths

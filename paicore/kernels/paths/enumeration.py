@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from paicore.forward import isolated, isolation
 from paicore.kernels.paths.algebra import Gates
 from paicore.kernels.paths.problem import Problem, prepare
 from paicore.kernels.paths.unroll import CONSTANT, FIRST, Edge, Unroll
@@ -75,7 +76,7 @@ class Paths:
         """
         x = x.to(self.problem.x)
         gates = Gates()
-        with torch.no_grad():
+        with isolation(self.problem.twin), torch.no_grad():
             k = gates.run(self.problem.twin, self.problem.theta, x).shape[1]
         keys = sorted({gate for path in self.gates for gate in path})
         column = {gate: i for i, gate in enumerate(keys)}
@@ -112,6 +113,7 @@ def _gate_values(kept, entry: int, position: int) -> Tensor:
     return chosen + (1 - chosen) * slope
 
 
+@isolated
 def enumerate_paths(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -129,7 +131,8 @@ def enumerate_paths(
     too large, raise ValueError.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k), on the CPU; not changed.
+        net: Module mapping (n, *in_shape) to (n, k), on the CPU; not changed. Batch
+            norm is in mode "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         masks: name -> bool tensor; pruned weights are no edges.
         bias: "keep", or "zero" for the network without biases, beta and stored means.
@@ -139,10 +142,13 @@ def enumerate_paths(
         Paths.
 
     Raises:
+        TypeError: `limit` is no int.
         ValueError: the network is not on the CPU.
 
     Cost: time and memory in proportion to paths times depth, in Python.
     """
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"limit: expected an int, got {limit!r}")
     problem = prepare(net, in_shape, masks, bias)
     if problem.x.device.type != "cpu":
         raise ValueError(f"net: expected a network on the CPU, got {problem.x.device}")

@@ -13,17 +13,33 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from paicore.forward import isolated
 from paicore.kernels.paths.algebra import Algebra, Gates
 from paicore.kernels.paths.problem import Problem, check_range, gradients, prepare
+
+
+def checked_shape(x: Tensor) -> tuple[int, ...]:
+    """Return the shape of one input, or refuse what is no finite batch.
+
+    Raises:
+        TypeError: it is no tensor.
+        ValueError: it is empty, not floating or not finite.
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x: expected a tensor, got {type(x).__name__}")
+    if x.dim() < 2 or not len(x):
+        raise ValueError(f"x: expected at least one input (n, *in_shape), got shape "
+                         f"{tuple(x.shape)}")  # fmt: skip
+    if not torch.is_floating_point(x) or not torch.isfinite(x).all():
+        raise ValueError(f"x: expected finite floating-point inputs, got {x.dtype}")
+    return tuple(x.shape[1:])
 
 
 def _squares(
     net: nn.Module, x: Tensor, masks: Mapping[str, Tensor] | None, q: int
 ) -> tuple[Tensor, Problem, dict[str, Tensor]]:
     """Return sum_p |pi_p|^q a_p(x)^2 x_s^2, summed over x and outputs."""
-    if not torch.is_floating_point(x) or not torch.isfinite(x).all():
-        raise ValueError(f"x: expected finite floating-point inputs, got {x.dtype}")
-    problem = prepare(net, tuple(x.shape[1:]), masks)
+    problem = prepare(net, checked_shape(x), masks)
     x = x.to(problem.x)
     gates = Gates()
     with torch.no_grad():
@@ -34,6 +50,7 @@ def _squares(
     return out, problem, values
 
 
+@isolated
 def gated_sums(
     net: nn.Module, x: Tensor, *, masks: Mapping[str, Tensor] | None = None
 ) -> dict[str, Tensor]:
@@ -47,7 +64,8 @@ def gated_sums(
     data-aware score, summed over the samples.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         x: Inputs (n, *in_shape) of any sign.
         masks: name -> bool tensor; a pruned weight is no edge, its sum is 0.
 
@@ -63,6 +81,7 @@ def gated_sums(
     return {name: each * problem.alive[name] for name, each in found.items()}
 
 
+@isolated
 def gated_trace(
     net: nn.Module,
     x: Tensor,
@@ -73,7 +92,8 @@ def gated_trace(
     """Sum `gated_sums` over the parameters: the trace without interference.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         x: Inputs (n, *in_shape).
         masks: name -> bool tensor.
         params: "trainable", or "prunable" for the weights of Linear and Conv layers.
@@ -83,12 +103,13 @@ def gated_trace(
 
     Cost: as `gated_sums`.
     """
-    problem = prepare(net, tuple(x.shape[1:]), masks)
+    problem = prepare(net, checked_shape(x), masks)
     names = problem.names(params, set())
     found = gated_sums(net, x, masks=masks)
     return float(sum(found[name].sum() for name in names))
 
 
+@isolated
 def activation_norm(
     net: nn.Module, x: Tensor, *, masks: Mapping[str, Tensor] | None = None
 ) -> float:
@@ -102,7 +123,8 @@ def activation_norm(
     the Path Kernel.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         x: Inputs (n, *in_shape).
         masks: name -> bool tensor; pruned weights are no edges.
 

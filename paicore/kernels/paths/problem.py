@@ -68,6 +68,7 @@ def prepare(
     """
     if bias not in ("keep", "zero"):
         raise ValueError(f"bias: expected 'keep' or 'zero', got {bias!r}")
+    _check_shape(in_shape)
     twin = private_copy(net, masks=masks, batch_norm="eval")
     theta = {name: p.detach() for name, p in twin.named_parameters()}
     alive = {name: torch.ones_like(p, dtype=torch.bool) for name, p in theta.items()}
@@ -80,6 +81,29 @@ def prepare(
     return Problem(twin, theta, alive, tuple(prunable(twin)), x, bias)
 
 
+def _check_shape(in_shape: tuple[int, ...]) -> None:
+    """Refuse what is no shape."""
+    sizes = in_shape if isinstance(in_shape, (tuple, list, torch.Size)) else (None,)
+    if not all(isinstance(n, int) and not isinstance(n, bool) for n in sizes):
+        raise TypeError(f"in_shape: expected a tuple of ints, got {in_shape!r}")
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"in_shape: expected positive sizes, got {in_shape!r}")
+
+
+def check_vector(vector: Mapping[str, Tensor]) -> None:
+    """Refuse what is no mapping of finite tensors.
+
+    Raises:
+        TypeError: it is none.
+        ValueError: a tensor holds NaN or infinity.
+    """
+    tensors = vector.values() if isinstance(vector, Mapping) else (None,)
+    if not all(isinstance(each, Tensor) for each in tensors):
+        raise TypeError(f"vector: expected name -> tensor, got {vector!r}")
+    if not all(bool(torch.isfinite(each).all()) for each in tensors):
+        raise ValueError("vector: holds NaN or infinity")
+
+
 def _checked(weights: Tensor, in_shape: tuple[int, ...]) -> Tensor:
     """Refuse input weights of another shape, negative or not finite.
 
@@ -87,8 +111,12 @@ def _checked(weights: Tensor, in_shape: tuple[int, ...]) -> Tensor:
         The weights as they are.
 
     Raises:
+        TypeError: they are no tensor.
         ValueError: they are.
     """
+    if not isinstance(weights, Tensor):
+        kind = type(weights).__name__
+        raise TypeError(f"input_weights: expected a tensor, got {kind}")
     if tuple(weights.shape) != tuple(in_shape):
         raise ValueError(
             f"input_weights: expected shape {tuple(in_shape)}, got "
@@ -143,7 +171,7 @@ def _connected(problem: Problem, values: dict[str, Tensor]) -> bool:
 
 def gradients(out: Tensor, values: dict[str, Tensor], **options) -> dict[str, Tensor]:
     """Return d out / d value by name, zero where a value is not used."""
-    if not out.requires_grad:
+    if not out.requires_grad:  # no value is on a path
         return {name: torch.zeros_like(each) for name, each in values.items()}
     found = torch.autograd.grad(
         out, list(values.values()), allow_unused=True, materialize_grads=True, **options

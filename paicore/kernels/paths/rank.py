@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from paicore.forward import isolated
 from paicore.kernels.paths.algebra import Reach
 from paicore.kernels.paths.problem import gradients, prepare
 
@@ -158,6 +159,7 @@ class Units(Reach):
         return self._pooled(super().max_pool(func, x, *args, **kwargs), x)
 
 
+@isolated
 def rank(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -174,7 +176,8 @@ def rank(
     leaves units that only biases feed.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         masks: name -> bool tensor; pruned weights are no edges.
         bias: As in `edge_sums`.

@@ -11,12 +11,16 @@ Every path may use a parameter once: `walk` remembers which ones lie behind a te
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from paicore.forward.private import Guard
 
 
 class Walk(NamedTuple):
@@ -93,7 +97,7 @@ class Reading(TorchFunctionMode):
         x.walk = Walk(True, frozenset())
         self.start(x)
         try:
-            with self:
+            with naming_shape(x), self, Guard(getattr(net, "originals", {})):
                 out = functional_call(net, dict(parameters), (x,))
         finally:
             for hook in hooks:
@@ -230,3 +234,15 @@ def _into(target: Tensor, out: Tensor) -> Tensor:
 def is_batch_norm(func: Callable) -> bool:
     """Tell whether the call has the arguments of ``functional.batch_norm``."""
     return func is functional.batch_norm
+
+
+@contextmanager
+def naming_shape(x: Tensor) -> Iterator[None]:
+    """Turn what a network says of an input that it cannot take into a named error."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError) as error:
+        raise ValueError(f"in_shape: the network cannot run on inputs of shape "
+                         f"{tuple(x.shape[1:])} ({error})") from error  # fmt: skip

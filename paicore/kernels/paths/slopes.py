@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from paicore.forward import isolated
+from paicore.forward.private import Guard
 from paicore.kernels.paths.problem import (
     Problem,
     check_range,
@@ -13,8 +15,10 @@ from paicore.kernels.paths.problem import (
     prepare,
     total,
 )
+from paicore.kernels.paths.reading import naming_shape
 
 
+@isolated
 def edge_slopes(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -35,7 +39,8 @@ def edge_slopes(
     `input_weights` here.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         q: 1 or 2.
         masks: name -> bool tensor; a pruned weight is no edge, its slope is 0.
@@ -51,7 +56,7 @@ def edge_slopes(
 
     Cost: one forward and one backward pass for one input, in float64.
     """
-    if q not in (1, 2):
+    if isinstance(q, bool) or q not in (1, 2):
         raise ValueError(f"q: expected 1 or 2, got {q!r}")
     if mode not in ("exact", "authors"):
         raise ValueError(f"mode: expected 'exact' or 'authors', got {mode!r}")
@@ -78,7 +83,8 @@ def authors_edges(problem: Problem, q: int) -> dict[str, Tensor]:
     values = problem.powers(q)
     if problem.bias == "zero":
         _drop_sources(problem, values)
-    out = functional_call(problem.twin, values, (problem.x,)).sum()
+    with Guard(problem.twin.originals), naming_shape(problem.x):
+        out = functional_call(problem.twin, values, (problem.x,)).sum()
     check_range(out, f"the output of the network of abs(theta)^{q}")
     grads = gradients(out, values)
     return {name: grads[name] * problem.alive[name] for name in grads}

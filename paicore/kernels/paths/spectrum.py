@@ -22,7 +22,9 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor, nn
 
 from paicore import seeds
-from paicore.kernels.paths.problem import Problem, gradients, prepare, total
+from paicore.forward import isolated
+from paicore.kernels.paths.problem import Problem, check_vector, gradients, prepare
+from paicore.kernels.paths.problem import total as path_total
 
 SMALL = 64  # up to here all eigenvalues cost less than a Lanczos run
 
@@ -67,7 +69,7 @@ class _Operator:
 def _operator(problem: Problem, params: str) -> _Operator:
     """Build the graph of dR_2/ds once; each product is one backward pass through it."""
     values = problem.powers(2)
-    out, added = total(problem, values, 2)
+    out, added = path_total(problem, values, 2)
     names = problem.names(params, added)
     values = {name: values[name] for name in names}
     slopes = gradients(out, values, create_graph=True)
@@ -89,6 +91,7 @@ def _flat(tensors: Mapping[str, Tensor]) -> Tensor:
     return torch.cat([each.flatten() for each in tensors.values()])
 
 
+@isolated
 def matvec(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -101,7 +104,8 @@ def matvec(
     """Multiply a vector of parameter changes by G, the Path Kernel of parameters.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         vector: name -> tensor shaped like the parameter, for all names of `params`.
         masks: name -> bool tensor; pruned weights are no edges, and their entries
@@ -113,11 +117,13 @@ def matvec(
         dict name -> float64 tensor, 0 at pruned weights.
 
     Raises:
-        ValueError: names or shapes of `vector` do not fit.
+        ValueError: names or shapes of `vector` do not fit; NaN and what `trace`
+            refuses are refused too.
 
     Cost: one Hessian-vector product: one forward and three backward passes for one
     input.
     """
+    check_vector(vector)
     operator = _operator(prepare(net, in_shape, masks, bias), params)
     given = {name: tuple(each.shape) for name, each in vector.items()}
     wanted = {name: tuple(shape) for name, shape in operator.shapes.items()}
@@ -144,6 +150,7 @@ def _dense(operator: _Operator) -> Tensor:
     return (rows + rows.T) / 2
 
 
+@isolated
 def gram(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -155,7 +162,8 @@ def gram(
     """Return G over the surviving parameters, for small networks.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         masks: name -> bool tensor; pruned weights have no row.
         params: "trainable" or "prunable", as in `trace`.
@@ -169,6 +177,7 @@ def gram(
     return _dense(_operator(prepare(net, in_shape, masks, bias), params))
 
 
+@isolated
 def eigenvalues(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -182,7 +191,8 @@ def eigenvalues(
     """Return the largest eigenvalues of the Path Kernel.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         top: How many; None for one per surviving parameter, by the dense G.
         masks: name -> bool tensor; pruned weights are no edges.
@@ -203,7 +213,8 @@ def eigenvalues(
     """
     operator = _operator(prepare(net, in_shape, masks, bias), params)
     m = int(operator.alive.sum())
-    if top is not None and (not isinstance(top, int) or not 1 <= top <= m):
+    number = isinstance(top, int) and not isinstance(top, bool)
+    if top is not None and not (number and 1 <= top <= m):
         raise ValueError(f"top: expected an int from 1 to {m}, got {top!r}")
     if top is None or m <= SMALL or top > m // 2:
         dense = _dense(operator)
@@ -224,7 +235,8 @@ def _lanczos(
         return operator.apply(given).cpu().numpy()
 
     generator = generator or seeds.generator(0, "paths", "lanczos")
-    start = torch.randn(m, generator=generator, dtype=torch.float64).numpy()
+    start = torch.randn(m, generator=generator, dtype=torch.float64,
+                        device="cpu").numpy()  # fmt: skip
     linear = LinearOperator((m, m), matvec=apply, dtype=np.float64)
     values, vectors = eigsh(linear, k=top, which="LA", v0=start)
     order = np.argsort(-values)
@@ -235,6 +247,7 @@ def _lanczos(
     return Eigenvalues(*found)
 
 
+@isolated
 def frobenius(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -250,7 +263,8 @@ def frobenius(
     .. math:: \|\Pi\|_F^2 = \|G\|_F^2 = \mathbb E_z \|G z\|^2, \qquad z_i = \pm 1
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         probes: Number >= 2 of random vectors z; None for the exact norm.
         masks: name -> bool tensor; pruned weights are no edges.
@@ -272,14 +286,14 @@ def frobenius(
     operator = _operator(prepare(net, in_shape, masks, bias), params)
     if probes is None:
         return Estimate(float(_dense(operator).norm()), 0.0)
-    if not isinstance(probes, int) or probes < 2:
+    if isinstance(probes, bool) or not isinstance(probes, int) or probes < 2:
         raise ValueError(f"probes: expected an int >= 2 or None, got {probes!r}")
     if generator is None:
         raise ValueError("generator: random probes need one, got None")
     m, device = int(operator.alive.sum()), operator.alive.device
-    squares = torch.empty(probes, dtype=torch.float64)
+    squares = torch.empty(probes, dtype=torch.float64, device="cpu")
     for i in range(probes):
-        z = torch.randint(2, (m,), generator=generator).double() * 2 - 1
+        z = torch.randint(2, (m,), generator=generator, device="cpu").double() * 2 - 1
         squares[i] = operator.apply(z.to(device)).square().sum()
     root = float(squares.mean()) ** 0.5
     spread = float(squares.std()) / probes**0.5

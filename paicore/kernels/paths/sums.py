@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from paicore.forward import isolated
 from paicore.kernels.paths.problem import (
     check_range,
     gradients,
@@ -41,6 +42,7 @@ class EdgeSums:
     t: dict[str, Tensor]
 
 
+@isolated
 def edge_sums(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -57,7 +59,8 @@ def edge_sums(
     LeakyReLU have open gates. A stored mean is a constant source before gamma.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         masks: name -> bool tensor; a pruned weight is no edge, its sums are 0.
         bias: "keep", or "zero" for the network without biases, beta and stored means;
@@ -82,6 +85,7 @@ def edge_sums(
     return EdgeSums(sf, {name: each * square[name] for name, each in t.items()}, t)
 
 
+@isolated
 def trace(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -105,7 +109,8 @@ def trace(
     within one architecture.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         masks: name -> bool tensor; pruned weights are no edges.
         mode: "exact" or "authors".
@@ -138,6 +143,7 @@ def trace(
     return float(sum(t[name].sum() for name in problem.names(params, left_out)))
 
 
+@isolated
 def norm(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -152,7 +158,8 @@ def norm(
     .. math:: R_q^{1/q}, \qquad R_q = \sum_p |\pi_p|^q \, w_{s(p)}
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         q: 1 or 2.
         masks: name -> bool tensor; pruned weights are no edges.
@@ -171,13 +178,14 @@ def norm(
     agonon/pathnorm_toolkit: the stored mean is a source (added), and constants of
     pooling and eps are raised to the power q.
     """
-    if q not in (1, 2):
+    if isinstance(q, bool) or q not in (1, 2):
         raise ValueError(f"q: expected 1 or 2, got {q!r}")
     problem = prepare(net, in_shape, masks, bias, input_weights)
     with torch.no_grad():
         return float(total(problem, problem.powers(q), q)[0]) ** (1 / q)
 
 
+@isolated
 def count(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -191,7 +199,8 @@ def count(
     zero (an unused stored mean) is no edge. 0 means that the trace is 0 too.
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         masks: name -> bool tensor.
         bias: "keep" counts paths from biases, beta and stored means, "zero" does not.
@@ -206,6 +215,7 @@ def count(
         return float(total(problem, problem.powers(0), 0)[0])
 
 
+@isolated
 def greedy_loss(
     net: nn.Module,
     in_shape: tuple[int, ...],
@@ -220,7 +230,8 @@ def greedy_loss(
               \qquad s = \theta^2
 
     Args:
-        net: Module mapping (n, *in_shape) to (n, k); not changed.
+        net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
+            "eval"; curved activations (tanh, GELU, ...) are refused.
         in_shape: Shape of one input.
         masks: name -> bool tensor; pruned weights are no edges, their loss is 0.
         params: Whose trace: "trainable" or "prunable", as in `trace`.
