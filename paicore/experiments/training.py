@@ -64,7 +64,7 @@ EXPERIMENTS = {
         profiles={"smoke": _SMOKE_ENGINES, "quick": ENGINES},
         cost={
             "smoke": "seconds on 1 CPU core",
-            "quick": "3 min on 1 CPU core",
+            "quick": "4 min on 1 CPU core",
             "paper": "this notebook belongs to no paper",
         },
     ),
@@ -110,12 +110,12 @@ def gaps(record: "Record") -> str:
         return record.message
     rows, steps = record.rows, record.config.checkpoints
     head = f"n = {rows['seed'].nunique()}, steps"
-    lines = [f"{head:24}" + "".join(f"{step:>10}" for step in steps)]
+    lines = [f"{head:30}" + "".join(f"{step:>10}" for step in steps)]
     for method in record.config.methods:
         for variant in record.config.variants:
             part = rows[(rows["method"] == method) & (rows["variant"] == variant)]
             worst = part.groupby("step")["gap"].max()
             if len(worst):
                 cells = "".join(f"{worst[step]:10.1e}" for step in steps)
-                lines.append(f"{f'{method} {variant}':24}{cells}")
+                lines.append(f"{f'{method} {variant}':30}{cells}")
     return "\n".join(lines)

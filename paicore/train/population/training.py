@@ -78,8 +78,9 @@ def population(
     Cost: that of `fit` per member with "loop". Stacked, M members take the memory of
     M, and on a GPU the launches of one.
 
-    Accuracy: 1e-10 of `fit` after 20 steps in float64 with batch norm; 1e-4 in
-    float32. Trajectories separate after that, as they do between two machines.
+    Accuracy: 1e-10 of `fit` after 20 steps in float64 with batch norm. In float32 1e-4
+    where training does not amplify rounding; a ResNet with batch norm at a high rate
+    may be 1 apart by then, as two machines may be (`03_training`).
     """
     if engine not in ENGINES:
         raise ValueError(f"engine: expected one of {ENGINES}, got {engine!r}")
