@@ -56,7 +56,7 @@ BAD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "options"), BAD, ids=str)
+@pytest.mark.parametrize(("name", "options"), BAD, ids=[name for name, _ in BAD])
 def test_bad_input_names_the_argument(name, options):
     with pytest.raises((ValueError, TypeError), match=f"^{name}"):
         run(**options)
