@@ -68,7 +68,10 @@ def test_the_quick_and_paper_phases_are_the_released_presets(name):
 
 def test_the_official_preset_keeps_7983_weights_with_a_square_sum_of_83(monkeypatch):
     shape = SimpleNamespace(classes=10, in_shape=(1, 28, 28))  # MNIST's, no images
-    monkeypatch.setattr(students, "load", lambda *_: shape)
+    batch = torch.zeros(1, 1, 28, 28), torch.zeros(1, dtype=torch.int64)
+    for module in (students, rivals):
+        monkeypatch.setattr(module, "load", lambda *_: shape)
+    monkeypatch.setattr(rivals.data, "sample", lambda *_: batch)
     net = students.teacher(matching.LOSS, 0)
     masks = rivals.rival(matching.LOSS, net, cell("magnitude", density=0.03))
     assert [int(mask.sum()) for mask in masks.values()] == [7055, 899, 29]

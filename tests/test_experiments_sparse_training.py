@@ -186,7 +186,10 @@ def test_filters_and_channels_are_counted_by_hand():
 
 def test_the_first_layer_alone_is_pruned_to_four_or_five_weights(monkeypatch):
     shape = SimpleNamespace(classes=10, in_shape=(1, 28, 28))  # MNIST's, no images
-    monkeypatch.setattr(students, "load", lambda *_: shape)
+    batch = torch.zeros(1, 1, 28, 28), torch.zeros(1, dtype=torch.int64)
+    for module in (students, rivals):
+        monkeypatch.setattr(module, "load", lambda *_: shape)
+    monkeypatch.setattr(rivals.data, "sample", lambda *_: batch)
     config = dataclasses.replace(sparse.FIRST, keep=False)
     for rule, kept in (("exact", 5), ("ntt", 4)):
         config = dataclasses.replace(config, count_rule=rule)
