@@ -20,7 +20,7 @@
 # |---|---|---|---|---|
 # | replay (default) | committed records, digits | 1 CPU core | 15 s | 1 GB |
 # | `smoke` | digits, narrow networks | 1 CPU core | 30 s | 1 GB |
-# | `quick` | MNIST; LeNet-300-100, a ResNet of depth 8 | 1 CPU core | 8 min | 2 GB |
+# | `quick` | MNIST; LeNet-300-100, a ResNet of depth 8 | 1 CPU core | 8 to 35 min | 2 GB |
 # | `paper` | none: this notebook belongs to no paper | - | - | - |
 
 # %% [markdown]
@@ -241,8 +241,8 @@ for name, source in training_papers.SOURCES.items():
 #
 # * `ntt_supervised`: the authors' loss holds $10^{-8}$ times the sum of squares, whose
 #   gradient is $2 \cdot 10^{-8} \theta$; our `weight_decay` is the factor in the
-#   gradient. The steps are 50 epochs of 54,000 samples in batches of 64, the last one
-#   smaller.
+#   gradient. The code's steps are 50 epochs of 54,000 samples in batches of 64, the last
+#   one smaller; ours drops that one, so the same steps are slightly more than 50 epochs.
 # * `grasp_resnet` also stands for Robust Pruning's ResNets, whose set-up we recall as
 #   GraSP's (M), with 250 epochs on CIFAR-100 (M).
 # * The Path Kernel paper has no entry: its code and README do not record the settings
@@ -366,8 +366,8 @@ print("the rows are those of a sweep that was never stopped:", rows == whole)
 # order differ in the last digit, and training amplifies differences. The record trains
 # three members, unequal in weights, masks and order, in both ways, and takes the
 # largest difference of any parameter or buffer. One network is LeNet-300-100; the other
-# a ResNet of depth 8 with batch norm, Nesterov momentum, crops and flips, and a smaller
-# last batch. The line bf16 asks another question: `fit` in **bfloat16** against `fit`
+# a ResNet of depth 8 with batch norm, Nesterov momentum, crops and flips; a smaller
+# last batch comes at step 63. The line bf16 asks another question: `fit` in **bfloat16** against `fit`
 # in float32.
 #
 # bfloat16 keeps float32's range but only 8 bits of precision:
@@ -420,23 +420,24 @@ print(training.gaps(shown["engines"]))
 # Quick profile; median over n seeds, single seeds as faint points; exact zeros are
 # drawn at the lower edge. Differences are in units of the weights or buffers. Where two
 # lines coincide, the one later in the legend is on top.
-# *Alt text: two panels of the largest difference against steps. Left, float64 is flat
-# near 1e-16, float32 near 1e-7, bf16 rises from 1e-3 to 0.2. Right, float64 rises to
-# 1e-13, the float32 lines from 1e-7 and 1e-6 to about 1, and bf16 from 0.005 to 2.*
+# *Alt text: two panels of the largest difference against steps. Left, stacked minus
+# fit rises from zero to about 4e-16 in float64 and 4e-7 in float32, the two rounding
+# lines to about 1e-5, bf16 from below 1e-3 to above 0.1. Right, float64 stays below
+# 1e-12, the float32 lines rise from 1e-7 and 1e-6 to about 1, and bf16 to 2 or more.*
 #
 # After 20 steps in float64 the largest difference is 2.2e-16 for LeNet-300-100 and
 # 2.8e-14 for the ResNet. That is the test of the engine: a wrong mask, order or batch
 # statistic would show as a difference of the size of the weights.
 #
-# The ResNet in float32 surprised us: 1.5 after 20 steps, in a running variance. Two
-# lines were added to find out why. Both compare with `fit` in float64. After one step
-# `fit` in float32 is off by 2.0e-06 and the stacked engine by 1.2e-07: on this CPU the
-# convolutions of a single network round more coarsely than those of a stack. Training
-# amplifies that. A ReLU that switches for one sample moves the batch statistics of all
-# later layers, and at this rate the network settles nowhere in 100 steps. By then each
-# float32 line has a seed that is off by 2 or more, whatever the engine, and bfloat16 is
-# no further away. Such a network has no reproducible float32 weights. What can be
-# compared are results over many networks.
+# The ResNet in float32 surprised us: 1.5 after 20 steps. Two lines were added to find
+# out why. Both compare with `fit` in float64. After one step `fit` in float32 is off
+# by 2.0e-06 and the stacked engine by 1.2e-07, so it is `fit` that rounds more
+# coarsely here; we suspect its convolutions and have not measured it. Training then
+# amplifies the difference, perhaps through ReLUs that switch and move batch
+# statistics. By step 100 the worst seed of each float32 line is off by about 2 or
+# more, whatever the engine; the worst of bfloat16 is of that size too, though its
+# median is the highest. Such a network has no reproducible float32 weights. What can
+# be compared are results over many networks.
 #
 # ## Can a figure tell?
 #
@@ -493,21 +494,23 @@ print(training.verdicts(shown["equivalence"]))
 # *Stacked* has a mean difference of -0.001 points and an interval from -0.028 to
 # +0.026; five of the ten pairs end with exactly the same accuracy. *bf16* has +0.011,
 # from -0.046 to +0.068. Both lie inside the margin. *Half* loses 1.251 points and is
-# refused, so the test can say no.
+# refused: the test is not blind. Near the margin the widths of the intervals say more.
 #
 # *Order* is the instructive arm. It is random by construction, so its true mean is
-# zero, and its interval holds zero. Yet it is not accepted: it reaches to -0.179. Ten
-# pairs with a standard deviation of 0.163 are too noisy for this margin. The answer is
-# "cannot say", which is neither "equal" nor "different". The same deviation is 0.047
-# for stacking and 0.098 for bfloat16: less than what chance does to every number in a
-# table of accuracies.
+# zero, and its interval holds zero. Yet it is not accepted: it reaches to -0.179.
+# With a standard deviation of 0.163 the interval of ten pairs is narrower than the
+# margin, but the mean happened to fall at -0.085. At this noise the test accepts two
+# equal ways often, not always. The answer is "cannot say", which is neither "equal"
+# nor "different". The same deviation is 0.047 for stacking and 0.098 for bfloat16:
+# less than what chance does to every number in a table of accuracies. (The t interval
+# assumes normal differences; five exact zeros are not.)
 #
-# The figure does not show single networks to be equal. It shows means over many, which
-# is what papers report.
+# The figure does not show single networks to be equal. It shows means over ten
+# pairs; papers report means as well.
 #
 # ## How long each figure takes
 #
-# The committed records say how long they took, on two CPU cores that other work shared.
+# Committed records say how long they took, on two CPU cores that other work shared.
 # Wall time of a busy machine is an upper bound for a free one, and may be several times
 # as long. A run of `equivalence` is ten trainings, or twenty for the first.
 
@@ -551,8 +554,9 @@ print(claims.table("03_training", shown))
 # %% [markdown]
 # All nine hold. In K1 to K5, n counts tests, of ten pairs each; a whole test is one
 # number. K8 is stated for LeNet-300-100. Had we claimed it for the ResNet as well, it
-# would have failed, as Figure 1 shows; `train.population` equals `fit` in float32 only
-# as far as `fit` equals itself on another machine.
+# would have failed, as Figure 1 shows; in float32
+# `train.population` equals `fit` only as far as rounding allows, and `fit` in float32
+# is as far from `fit` in float64.
 #
 # ## What to remember
 #

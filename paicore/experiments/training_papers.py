@@ -71,7 +71,7 @@ READ: dict[str, dict[str, Read]] = {
         "weight_decay": Read(0.0, "ours"),
         "batch": Read(100, "M"),
         "steps": Read(10_000, "M"),
-        "schedule": Read("constant", "M"),
+        "schedule": Read("constant", "ours"),
         "augment": Read(False, "ours"),
     },
 }

@@ -80,7 +80,7 @@ def population(
 
     Accuracy: 1e-10 of `fit` after 20 steps in float64 with batch norm. In float32 1e-4
     where training does not amplify rounding; a ResNet with batch norm at a high rate
-    may be 1 apart by then, as two machines may be (`03_training`).
+    may be 1 apart by then, as `fit` in float32 is from float64 (`03_training`).
     """
     if engine not in ENGINES:
         raise ValueError(f"engine: expected one of {ENGINES}, got {engine!r}")
