@@ -20,7 +20,7 @@
 # |---|---|---|---|---|
 # | replay (default) | committed records, digits | 1 CPU core | 15 s | 1 GB |
 # | `smoke` | digits, narrow networks | 1 CPU core | 30 s | 1 GB |
-# | `quick` | MNIST; LeNet-300-100, a ResNet of depth 8 | 1 CPU core | 8 to 35 min | 2 GB |
+# | `quick` | MNIST; LeNet-300-100, ResNet-8 | 1 CPU core | 8 to 35 min | 2 GB |
 # | `paper` | none: this notebook belongs to no paper | - | - | - |
 
 # %% [markdown]
@@ -241,8 +241,8 @@ for name, source in training_papers.SOURCES.items():
 #
 # * `ntt_supervised`: the authors' loss holds $10^{-8}$ times the sum of squares, whose
 #   gradient is $2 \cdot 10^{-8} \theta$; our `weight_decay` is the factor in the
-#   gradient. The code's steps are 50 epochs of 54,000 samples in batches of 64, the last
-#   one smaller; ours drops that one, so the same steps are slightly more than 50 epochs.
+#   gradient. The code's steps are 50 epochs of 54,000 samples in batches of 64, the
+#   last one smaller; ours drops that one, so these steps are just over 50 epochs.
 # * `grasp_resnet` also stands for Robust Pruning's ResNets, whose set-up we recall as
 #   GraSP's (M), with 250 epochs on CIFAR-100 (M).
 # * The Path Kernel paper has no entry: its code and README do not record the settings
@@ -367,8 +367,8 @@ print("the rows are those of a sweep that was never stopped:", rows == whole)
 # three members, unequal in weights, masks and order, in both ways, and takes the
 # largest difference of any parameter or buffer. One network is LeNet-300-100; the other
 # a ResNet of depth 8 with batch norm, Nesterov momentum, crops and flips; a smaller
-# last batch comes at step 63. The line bf16 asks another question: `fit` in **bfloat16** against `fit`
-# in float32.
+# last batch comes at step 63. The line bf16 asks another question: `fit` in
+# **bfloat16** against `fit` in float32.
 #
 # bfloat16 keeps float32's range but only 8 bits of precision:
 

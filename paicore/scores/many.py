@@ -101,6 +101,10 @@ def _plans(score: Score, wanted, rounds, schedule) -> dict[float, list[float]]:
     if missing or rounds is not None:
         raise ValueError("schedule: a mapping needs a schedule for each density and "
                          f"no rounds; missing {missing}, rounds={rounds}")  # fmt: skip
+    for density, own in schedule.items():
+        if isinstance(own, str) or not isinstance(own, Sequence) or not own:
+            raise TypeError(f"schedule[{density}]: expected the density after each "
+                            f"round, got {own!r}")  # fmt: skip
     return {
         d: round_densities(float(d), len(schedule[d]), list(schedule[d]))
         for d in wanted
@@ -117,6 +121,15 @@ def _members(nets, batch, batches, generators) -> list[tuple]:
     for name, each in many.items():
         if not isinstance(each, Sequence) or not each:
             raise TypeError(f"{name}: expected one or a sequence, got {each!r}")
+    if isinstance(nets, nn.ModuleList):
+        raise TypeError("nets: expected a network or a list, got a ModuleList; "
+                        "use list(nets)")  # fmt: skip
+    for name, kind in (("nets", nn.Module), ("generators", torch.Generator)):
+        for each in many.get(name, ()):
+            if not isinstance(each, kind) and (each is not None or name == "nets"):
+                raise TypeError(
+                    f"{name}: expected a {kind.__name__} each, got {each!r}"
+                )
     counts = {name: len(each) for name, each in many.items()}
     if len(set(counts.values())) > 1:
         raise ValueError(f"{next(iter(counts))}: expected equal numbers, got {counts}")

@@ -41,6 +41,8 @@ def check(
             raise TypeError(f"{name}: expected a {kind.__name__}, got {type(value)}")
     recipe.steps_per_epoch(len(ds.train_y))
     check_masks(net, masks)
+    if generator is torch.default_generator:
+        raise ValueError("generator: expected one of its own, got torch's global one")
     if generator.device.type != "cpu":
         raise ValueError(f"generator: expected a CPU one, got {generator.device}")
     _check_parameters(net)

@@ -35,6 +35,9 @@ def checked(members: Iterable, ds: Dataset, recipe: Recipe) -> list[Member]:
         ValueError: There is none, or one cannot be trained, or not with the others.
     """
     found = []
+    if not isinstance(members, Iterable):
+        kind = type(members).__name__
+        raise TypeError(f"members: expected a list of triples, got a {kind}")
     for index, member in enumerate(members):
         if not isinstance(member, tuple) or len(member) != 3:
             text = "expected a triple (net, masks, generator)"
@@ -54,24 +57,6 @@ def checked(members: Iterable, ds: Dataset, recipe: Recipe) -> list[Member]:
     return found
 
 
-def check_stackable(net: nn.Module) -> None:
-    """Refuse what a network does outside of its tensors, which stacking would skip.
-
-    Args:
-        net: Any member's network.
-
-    Raises:
-        ValueError: A module has hooks or averages its batch statistics cumulatively.
-    """
-    for name, module in net.named_modules():
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
-            raise ValueError(f"net: {name!r} has hooks; use engine='loop'")
-        norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        if norm and module.track_running_stats and module.momentum is None:
-            text = "averages its statistics cumulatively (momentum=None)"
-            raise ValueError(f"net: {name!r} {text}; use engine='loop'")
-
-
 def _check_separate(members: list[Member]) -> None:
     """Refuse members that share a generator or a tensor that training changes.
 
@@ -82,7 +67,8 @@ def _check_separate(members: list[Member]) -> None:
     for index, (net, _, generator) in enumerate(members):
         shared = {id(generator): "the generator"}
         for name, tensor in _tensors(net).items():
-            shared[tensor.data_ptr() or id(tensor)] = repr(name)
+            # storage, not address: two views of one buffer may overlap
+            shared[tensor.untyped_storage().data_ptr() or id(tensor)] = repr(name)
         for key, name in shared.items():
             if key in owners:
                 raise ValueError(

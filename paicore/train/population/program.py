@@ -86,6 +86,7 @@ def check_program(
     try:
         with torch.no_grad(), autocast(ds.device, casting):
             plan.plain(stack.parameters, stack.buffers, x, y)
+            plan.test(stack.parameters, stack.buffers, x[:, 0], y[:, 0])
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:

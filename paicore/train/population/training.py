@@ -14,10 +14,11 @@ from paicore.train.masking import zero_pruned
 from paicore.train.population.chunks import in_chunks
 from paicore.train.population.engine import Plan, train_together
 from paicore.train.population.loop import train_in_turn
-from paicore.train.population.members import Member, check_stackable, checked
+from paicore.train.population.members import Member, checked
 from paicore.train.population.memory import estimate
 from paicore.train.population.program import check_program, program
 from paicore.train.population.stack import stacked
+from paicore.train.population.stackable import check_stackable, check_state
 from paicore.train.recipe import Recipe
 from paicore.train.reporting import bar as progress_bar
 from paicore.train.schedules import learning_rates
@@ -94,6 +95,7 @@ def population(
         on_gpu = device.type == "cuda"
         if engine == "stacked" or (engine == "auto" and on_gpu):
             compiled = on_gpu if compile is None else compile
+            check_stackable(found)
             plan = _plan(found[0], ds, recipe, rates, compiled)
             train = partial(_train_stacked, plan, at_once=members_at_once)
         else:
@@ -108,10 +110,10 @@ def population(
 
 def _plan(member: Member, ds: Dataset, recipe: Recipe, rates, compiled: bool) -> Plan:
     """Return what all chunks share, after a trial of one member's copy."""
-    check_stackable(member.net)
     dtype = torch.float64 if recipe.precision == "float64" else torch.float32
     plan = program(member.net, ds.device, dtype, compiled=compiled)
     with seeded(member.generator, ds.device):
+        check_state(member.net, ds.train_x[:2].to(dtype))
         trial = stacked([member], recipe, ds.device, dtype)
         check_program(plan, trial, ds, dtype, recipe.precision == "bf16")
     return Plan(plan, ds, recipe, rates, dtype)
