@@ -106,6 +106,14 @@ def test_differences_are_those_of_the_same_seed_and_step():
         assert math.isnan(ours["over_as_is"])
 
 
+def test_masks_of_equal_gain_are_compared_with_the_student_of_their_seed():
+    students = shared.smoke_rows(NOTEBOOK, "short")["ntt_ambient,0.1,,0"]
+    masks = shared.smoke_rows(NOTEBOOK, "gain_calibrated_mnist")
+    for ours, theirs in zip(masks["random,0.1,calibrated,0"], students, strict=True):
+        gap = ours["test_accuracy"] - theirs["test_accuracy"]
+        assert ours["over_ntt_ambient"] == gap
+
+
 def test_methods_of_a_seed_share_the_teacher_and_the_order():
     config = dataclasses.replace(SMALL, densities=(1.0,))
     first = [curves.curve(config, cell(m, density=1.0)) for m in ("snip", "random")]

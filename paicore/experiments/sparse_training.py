@@ -2,8 +2,9 @@
 
 `supervised` is the released demo at full length, `short` a short form that is checked
 over five seeds. `lenet5`, `densities_*`, `global_scope`, `across_data` and `conv4` vary
-one thing each; `gain_calibrated` is the control that takes the gain out of the
-comparison; `layers` and `first_layer` ask what survives where.
+one thing each; `gain_calibrated` (digits) and `gain_calibrated_mnist` (all baselines)
+are the control that takes the gain out of the comparison; `layers` and `first_layer`
+ask what survives where.
 """
 
 from dataclasses import replace
@@ -105,6 +106,15 @@ DIGITS = Training(
     rivals=("as_is",),
     keep=True,
 )
+# Every baseline of `SHORT` on equal gain, against the student of the same seed.
+EQUAL_GAIN = replace(
+    SHORT,
+    methods=("random", "magnitude", "snip", "logit_snip", "global_snip",
+             "mask_only_ambient"),
+    few=(),
+    variants=("as_is", "calibrated"),
+    rivals=("as_is", "ntt_ambient"),
+)  # fmt: skip
 SWEEP = replace(
     SHORT,
     seeds=2,
@@ -232,6 +242,11 @@ DECLARED = {
     ),
     "gain_calibrated": (
         run_curve, CURVE, DIGITS, tiny(DIGITS), None, "2 min on 1 CPU core", "",
+    ),
+    "gain_calibrated_mnist": (
+        run_curve, CURVE, EQUAL_GAIN,
+        tiny(EQUAL_GAIN), None,
+        "5 min on 1 CPU core after short", "",
     ),
     "global_scope": (
         run_curve, CURVE, GLOBAL, tiny(GLOBAL), paper(GLOBAL, densities=(0.03,)),

@@ -234,7 +234,8 @@ def is_compared(name: str, cell: Mapping, config: Training) -> bool:
     """Say whether a run is compared with a rival: students, and changed gains."""
     if name == "as_is":
         return cell["variant"] not in ("", config.variants[0])
-    return cell["method"].startswith("ntt")
+    gain = cell["variant"] in ("as_is", "divided", "calibrated")
+    return gain or cell["method"].startswith("ntt")
 
 
 def opponent(name: str, cell: Mapping, config: Training) -> dict:

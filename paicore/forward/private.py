@@ -19,6 +19,7 @@ def private_copy(
     dtype: torch.dtype | None = torch.float64,
     batch_norm: str | None = None,
     stats_from: Tensor | None = None,
+    share: bool = False,
 ) -> nn.Module:
     """Return an independent copy of a network, masked, in a dtype and a norm mode.
 
@@ -35,6 +36,8 @@ def private_copy(
         dtype: Floating dtype of the copy; None keeps the network's own.
         batch_norm: "train", "frozen" or "eval"; required if there is batch norm.
         stats_from: Inputs whose statistics "frozen" uses.
+        share: Whether weights that need no change keep the network's memory. Only for
+            a caller that writes to no weight and knows that the forward pass does not.
 
     Returns:
         The copy, on the network's device.
@@ -51,7 +54,7 @@ def private_copy(
         )
     if masks is not None:
         check_masks(net, masks)
-    twin = _copied(net)
+    twin = _copied(net, share=share)
     if dtype is not None:
         twin.to(dtype)
     for parameter in twin.parameters():
@@ -61,16 +64,21 @@ def private_copy(
         with torch.no_grad():
             for name, weight in prunable(twin).items():
                 # where, not a product: rubbish in a pruned weight must not survive
-                weight.copy_(torch.where(masks[name].to(weight.device), weight, 0))
+                weight.data = torch.where(masks[name].to(weight.device), weight, 0)
     stats = None if stats_from is None else like(stats_from, twin)
     set_mode(twin, batch_norm, stats, run)
     return twin
 
 
-def _copied(net: nn.Module) -> nn.Module:
+def _copied(net: nn.Module, *, share: bool) -> nn.Module:
     """Copy a network, and let the copy know what it must never touch."""
+    memo = _empty_tables(net)
+    if share:
+        shared = ((id(p), nn.Parameter(p.detach(), p.is_floating_point()))
+                  for p in net.parameters())  # fmt: skip
+        memo.update(shared)
     try:
-        twin = copy.deepcopy(net, _empty_tables(net))
+        twin = copy.deepcopy(net, memo)
     except Exception as error:
         raise TypeError(f"net: cannot be copied ({error})") from error
     # not a parameter or buffer, and never moved: names and tensors of the original

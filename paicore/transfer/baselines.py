@@ -76,8 +76,9 @@ def shuffled_along_axis0(
     Returns:
         New masks on the same devices, with the same counts.
 
-    Source: fmi-basel/neural-tangent-transfer nt_transfer/utils.py, by the
-    `random.shuffle` of the jax it asks for.
+    Source: fmi-basel/neural-tangent-transfer nt_transfer/utils.py. That its
+    `random.shuffle` goes along axis 0 is confirmed by its log, whose first accuracies
+    follow to the digit from that and from no other shuffle.
     """
     if generator is None:
         generator = seeds.generator(0, "transfer", "axis 0")

@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Job:
         held: The validation block.
         nothing: Loss, but for L2, of a network that is zero.
         key: The number that all draws follow from.
+        order: Function of an epoch to a permutation of the samples, or None.
     """
 
     settings: Settings
@@ -54,6 +55,7 @@ class Job:
     held: Validation
     nothing: float
     key: int
+    order: Callable[[int], Tensor] | None = None
 
     def generator(self, *names: str | int) -> torch.Generator:
         """Return the generator of one purpose."""
@@ -67,11 +69,23 @@ class Job:
         size, place = self.settings.batch, step
         while True:
             epoch, begin = divmod(place, len(self.x) // size)
-            draws = self.generator("order", epoch)
-            order = torch.randperm(len(self.x), generator=draws)
-            for part in order[: len(order) // size * size].split(size)[begin:]:
+            for part in (order := self.permutation(epoch))[
+                : len(order) // size * size
+            ].split(size)[begin:]:
                 yield self.x[part.to(self.x.device)].to(self.like)
                 place += 1
+
+    def permutation(self, epoch: int) -> Tensor:
+        """Return the order of the samples in an epoch, checked if it was given."""
+        n = len(self.x)
+        if self.order is None:
+            return torch.randperm(n, generator=self.generator("order", epoch))
+        found = self.order(epoch)
+        fits = isinstance(found, Tensor) and found.shape == (n,)
+        if not fits or not torch.equal(found.cpu().long().sort()[0], torch.arange(n)):
+            raise ValueError(f"order: expected a permutation of {n} samples as a "
+                             f"tensor for epoch {epoch}, got {found!r}")  # fmt: skip
+        return found.cpu().long()
 
 
 def run(job: Job, state: State, path: Path | None, same: dict, progress) -> None:
@@ -184,7 +198,7 @@ def _bar(total: int, state: State, progress: bool | None) -> tqdm:
 
 
 def prepared(
-    net: nn.Module, x: Tensor, validation, settings: Settings, generator
+    net: nn.Module, x: Tensor, validation, settings: Settings, generator, order=None
 ) -> tuple[Job, State]:
     """Copy the teacher, choose the first masks and take the validation block.
 
@@ -194,6 +208,7 @@ def prepared(
         validation: Held-out inputs or None.
         settings: The keywords.
         generator: Gives one number, the key of all draws.
+        order: Function of an epoch to a permutation of the samples, or None.
 
     Returns:
         The job, and the state before the first step.
@@ -208,7 +223,7 @@ def prepared(
     draws = seeds.generator(key, "transfer", "validation")
     held = held_out(both, block, settings, draws)
     return (
-        Job(settings, both, x, like, held, held.nothing(settings), key),
+        Job(settings, both, x, like, held, held.nothing(settings), key, order),
         started(values, masks, settings),
     )
 
@@ -221,7 +236,7 @@ def finished(state: State) -> Transfer:
 
 
 def transferred(
-    net: nn.Module, x: Tensor, settings: Settings, generator, validation,
+    net: nn.Module, x: Tensor, settings: Settings, generator, validation, order,
     progress: bool | None, checkpoint,
 ) -> Transfer:  # fmt: skip
     """Check everything that `Settings` cannot see, and run; see `transfer`."""
@@ -231,11 +246,14 @@ def transferred(
     check_network(net, settings)
     check_inputs(x, validation, settings.batch)
     check_generator(generator)
+    if order is not None and not callable(order):
+        raise TypeError(f"order: expected a function of the epoch, got {order!r}")
     with isolation(net), full_precision():
-        job, state = prepared(net, x, validation, settings, generator)
+        job, state = prepared(net, x, validation, settings, generator, order)
         same = {}
         if path is not None:
             data = {"x": x} | ({} if validation is None else {"validation": validation})
+            data |= {} if order is None else {"order": job.permutation(0)}
             teacher: Mapping[str, Tensor] = net.state_dict()
             same = files.identity(settings, teacher, data, job.key)
             if path.exists():

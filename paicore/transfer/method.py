@@ -1,7 +1,7 @@
 """`neural_tangent_transfer`: the one public door, and what each keyword means."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ def neural_tangent_transfer(
     batch_norm: str | None = None,
     dtype: torch.dtype | None = torch.float32,
     validation: Tensor | None = None,
+    order: Callable[[int], Tensor] | None = None,
     log_every: int = 100,
     progress: bool | None = None,
     checkpoint: str | os.PathLike | None = None,
@@ -102,6 +103,9 @@ def neural_tangent_transfer(
         dtype: float32, float64, or None for the network's own.
         validation: Inputs that the log's distances are taken on, first half against
             second half; None for the first batch of `x`, which is not held out.
+        order: Function of an epoch, from 0, to a permutation of the samples, to repeat
+            the run of another program; None draws one from `generator`. A checkpoint
+            tells orders apart by their first epoch.
         log_every: Steps between two rows of the log.
         progress: Whether to show a bar; None for only at a terminal.
         checkpoint: Name of an .npz file that is written at each row of the log, and
@@ -117,15 +121,16 @@ def neural_tangent_transfer(
         16 probes, the same in each row.
 
     Cost: per step two Grams (see `paicore.kernels.ntk.gram`), the student's forward
-    and backward. Checkpoints have up to five times the size of the parameters.
+    and backward. Checkpoints have about 3.5 times the size of the parameters.
 
     Accuracy: "probe" is unbiased in value and gradient with "raw"; relative standard
     deviation of one probe about 0.5 on a LeNet-5. With "relative" it is the ratio of
     two estimates from the same probes, and not unbiased.
 
     Source: Liu and Zenke (2020). Differs from fmi-basel/neural-tangent-transfer
-    nt_transfer/ntt.py by the masked tangent, the exact counts and the float index;
-    `PRESETS` holds its settings.
+    nt_transfer/ntt.py by its defaults (masked tangent, exact counts; `PRESETS` holds
+    the released settings), by the log, whose rows there are written before the masks
+    change, and by the first mask of "logit_snip", which keeps one weight more there.
     """
     settings = Settings(
         density=density, tangent=tangent, block=block, estimator=estimator,
@@ -136,4 +141,6 @@ def neural_tangent_transfer(
         l2_over_density=l2_over_density, moments=moments, batch_norm=batch_norm,
         dtype=dtype, log_every=log_every,
     )  # fmt: skip
-    return transferred(net, x, settings, generator, validation, progress, checkpoint)
+    return transferred(
+        net, x, settings, generator, validation, order, progress, checkpoint
+    )

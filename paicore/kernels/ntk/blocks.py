@@ -140,11 +140,5 @@ def product(left: list[Form], right: list[Form], outputs: str) -> Tensor:
     """Return the sum of the products of all layers."""
     total = None
     for mine, other in zip(left, right, strict=True):
-        part = mine.product(other, outputs)
-        if total is None:
-            total = part
-        elif part.requires_grad:
-            total = total + part
-        else:
-            total += part
+        total = mine.added(other, outputs, total)
     return total

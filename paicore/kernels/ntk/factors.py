@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.kernels.ntk.capture import NORMS, Call, captured
-from paicore.kernels.ntk.forms import Form, Outer, Pairs, Rows, Tiles, Units
+from paicore.kernels.ntk.forms import Form, Last, Outer, Pairs, Rows, Tiles, Units
 from paicore.kernels.ntk.plan import Group, Plan
 from paicore.kernels.ntk.positions import gradients, inputs_of, picked, side_by_side
 from paicore.kernels.ntk.settings import Problem, bar
@@ -100,6 +100,9 @@ def _form(problem, group: Group, calls, deltas) -> Form | None:
     if group.form == "gather":
         return Rows(gathered(group, modules, given, ends))
     seen = inputs_of(modules, given)[:, 0]  # (n, I, T)
+    if group.form == "last":
+        kept = None if group.mask is None else group.mask[0].to(seen.dtype)
+        return Last(seen.squeeze(2), ends[0].shape[1], kept, group.bias)
     delta = side_by_side(ends)[:, :, 0]  # (n, k, O, T)
     if group.form == "pairs":
         return Pairs(seen, delta, group.bias)

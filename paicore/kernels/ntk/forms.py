@@ -4,12 +4,14 @@
 `Rows`    the columns themselves (n, k, p); few, or only the surviving ones
 `Tiles`   input and gradients; columns are built a tile at a time
 `Outer`   one position: (a . a' + 1) (delta . delta'), the two-Gram product
+`Last`    the layer that gives the logits: `Outer` or `Units` where delta is 1
 `Pairs`   few positions: the two-Gram product of all pairs of positions
 `Units`   one position, masked: sum_o delta_o delta'_o sum_i m_oi a_i a'_i
 ========  =====================================================================
 
 Each has `product(other, outputs)`, a block of the kernel (layout of `contract`),
-`diagonal()`, (n, k), `joined(parts)` for consecutive samples and `part(start, stop)`.
+`added(other, outputs, total)`, that block added to a sum, `diagonal()`, (n, k),
+`joined(parts)` for consecutive samples and `part(start, stop)`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,6 +42,13 @@ class Form:
         """Return the form of some of its samples, without a copy."""
         tensors = {name: getattr(self, name)[start:stop] for name in self.per_sample}
         return replace(self, **tensors)
+
+    def added(self, other: "Form", outputs: str, total: Tensor | None) -> Tensor:
+        """Return a sum of blocks, None so far, and the block with `other`."""
+        block = self.product(other, outputs)
+        if total is None:
+            return block
+        return total + block if block.requires_grad else total.add_(block)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +145,52 @@ class Outer(Form):
         """Return the squared norm of every row, (n, k)."""
         norm = self.given.square().sum(1, keepdim=True) + float(self.bias)
         return norm * self.delta.square().sum(2)
+
+
+@dataclass(frozen=True, eq=False)
+class Last(Form):
+    """The layer whose outputs are the logits: inputs (n, I), mask (k, I) or None."""
+
+    given: Tensor
+    outputs: int
+    mask: Tensor | None
+    bias: bool
+    per_sample = ("given",)
+
+    def _same_class(self, other: "Last") -> Tensor:
+        """Return the entries with c = c', (n, n2, k); those with others are zero."""
+        if self.mask is None:
+            grams = (self.given @ other.given.T).unsqueeze(2)
+            grams = grams.expand(-1, -1, self.outputs)
+        else:
+            grams = (self.given.unsqueeze(1) * other.given) @ self.mask.T
+        return grams + float(self.bias)
+
+    def product(self, other: "Last", outputs: str) -> Tensor:
+        """Return the block with the samples of `other`."""
+        pairs = self._same_class(other)
+        if outputs == "full":
+            return torch.diag_embed(pairs, dim1=1, dim2=3)
+        return pairs.permute(2, 0, 1) if outputs == "class" else pairs.sum(2)
+
+    def added(self, other: "Last", outputs: str, total: Tensor | None) -> Tensor:
+        """Return a sum of blocks and this one; only c = c' is touched."""
+        if total is None or total.requires_grad or outputs != "full":
+            return super().added(other, outputs, total)
+        pairs = self._same_class(other)
+        if pairs.requires_grad:
+            return total + torch.diag_embed(pairs, dim1=1, dim2=3)
+        total.diagonal(dim1=1, dim2=3).add_(pairs)
+        return total
+
+    def diagonal(self) -> Tensor:
+        """Return the squared norm of every row, (n, k)."""
+        squares = self.given.square()
+        if self.mask is None:
+            norm = squares.sum(1, keepdim=True).expand(-1, self.outputs)
+        else:
+            norm = squares @ self.mask.T
+        return norm + float(self.bias)
 
 
 @dataclass(frozen=True, eq=False)

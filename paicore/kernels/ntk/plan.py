@@ -39,8 +39,8 @@ class Group:
     Attributes:
         name: Name of the parameter.
         calls: Positions of its calls in the list of calls.
-        form: "outer", "pairs", "units", "rows", "tiles", "gather", "bias", "gamma",
-            "beta".
+        form: "outer", "last", "pairs", "units", "rows", "tiles", "gather", "bias",
+            "gamma", "beta".
         bias: Whether the layer's bias is counted in this form.
         mask: Surviving weights (G, O, I) as bool, or None.
         width: Output channels in a tile.
@@ -124,7 +124,7 @@ def make_plan(
         raise ValueError("net: the logits depend on no parameter of the network")
     k = first.shape[1]
     rows = 1 if diagonal else len(samples) * k
-    groups = _groups(problem, layers, calls, by_name, rows, k)
+    groups = _groups(problem, layers, calls, by_name, rows, first)
     kept, work = _memory(groups, calls, k, len(first))
     kept += k * sum(problem.values[name].numel() for name in missed)
     linear = all(isinstance(call.module, nn.Linear) for call in calls)
@@ -183,8 +183,8 @@ def _seen(problem, layers, first, calls, two) -> tuple[dict[str, list[int]], tup
     return seen, missed
 
 
-def _groups(problem, layers, calls, by_name, rows, k) -> list[Group]:
-    """Choose the form of every parameter that was seen."""
+def _groups(problem, layers, calls, by_name, rows, first: Tensor) -> list[Group]:
+    """Choose the form of every parameter that was seen on the way to the logits."""
     groups, counted = [], set()
     for name, indices in by_name.items():
         module = calls[indices[0]].module
@@ -195,7 +195,7 @@ def _groups(problem, layers, calls, by_name, rows, k) -> list[Group]:
         elif roles.get("weight") == name:
             beside = roles.get("bias")
             joint = by_name.get(beside) == indices
-            group = _weight(problem, name, calls, indices, rows, k, joint)
+            group = _weight(problem, name, calls, indices, rows, first, joint)
             groups.append(group)
             if group.bias:
                 counted.add(beside)
@@ -212,19 +212,28 @@ def size_of(calls: list[Call], indices) -> Size:
     return Size(groups, weight[0].numel(), len(weight) // groups, positions)
 
 
-def _weight(problem, name, calls, indices, rows, k, joint) -> Group:
+def _weight(problem, name, calls, indices, rows, first, joint) -> Group:
     """Choose the form of one weight."""
+    k = first.shape[1]
     size = size_of(calls, indices)
     mask = problem.kept.get(name)
     if mask is not None:
         mask = mask.reshape(size.groups, size.outputs, size.inputs)
     form = _form(size, mask, rows, k)
+    if form in ("outer", "units") and _gives(calls[indices[0]], first):
+        form = "last"
     bytes_each = calls[indices[0]].given.element_size()
     per_channel = max(rows * size.inputs * bytes_each, 1)
     width = max(1, min(size.outputs, problem.max_bytes // 8 // per_channel))
-    bias = joint and form in ("outer", "pairs", "units")
+    bias = joint and form in ("outer", "last", "pairs", "units")
     columns = _columns(mask) if form == "gather" else ()
     return Group(name, tuple(indices), form, bias, mask, width, columns)
+
+
+def _gives(call: Call, first: Tensor) -> bool:
+    """Tell whether the output of a call is the logits, as they are."""
+    node = first.grad_fn  # a hook on the tensor may change the gradient at it
+    return call.edge.node is node and first._backward_hooks is None
 
 
 def _columns(mask: Tensor) -> tuple[Tensor, ...]:
@@ -264,7 +273,7 @@ def _memory(groups, calls, k, n) -> tuple[int, int]:
         if group.form == "gather":
             widest = max(widest, held if not group.columns else 0)
             held = k * int(torch.count_nonzero(group.mask))
-        elif group.form in ("tiles", "outer", "pairs", "units"):
+        elif group.form in ("tiles", "outer", "last", "pairs", "units"):
             held = k * ends + given
         elif group.form in ("bias", "gamma", "beta"):
             held = k * first.shape[1]

@@ -25,6 +25,7 @@ from paicore.kernels.ntk.checks import (
     naming_inputs,
     statistics_batch,
 )
+from paicore.kernels.ntk.plain import is_plain
 
 TANGENTS = ("masked", "ambient")
 PARAMS = ("trainable", "prunable")
@@ -131,8 +132,9 @@ def prepare(
     source = "x" if stats_from is None else "stats_from"
     with naming_inputs(source, batch, net):
         twin = private_copy(
-            origin, masks=masks, dtype=dtype, batch_norm=batch_norm, stats_from=batch
-        )
+            origin, masks=masks, dtype=dtype, batch_norm=batch_norm, stats_from=batch,
+            share=is_plain(origin),
+        )  # fmt: skip
     if at is not None:  # the copy must not read the caller's network either
         twin.originals.update(identities(net))
     differentiable = at is not None and any(v.requires_grad for v in at.values())
