@@ -2,7 +2,8 @@
 
 `trajectories` follows outputs while teacher and student are trained, on the digits and
 on MNIST. `transfer_loss` is the transfer at the released settings, whose log is
-public; `transfer_interval` says where one more run of ours should end.
+public; `transfer_interval` says where one more run of ours should end, and
+`released_run` repeats the released first run on its own draws.
 """
 
 from dataclasses import replace
@@ -15,6 +16,7 @@ from paicore.experiments.matching_a_teacher_logs import (
     run_interval,
     run_log,
 )
+from paicore.experiments.matching_a_teacher_released import REPLAY, run_released
 from paicore.experiments.matching_a_teacher_students import Phase, cells
 from paicore.experiments.matching_a_teacher_trajectories import (
     TRAJECTORY,
@@ -64,6 +66,7 @@ LOSS = Logs(
     keep=True,
 )
 CNN = replace(LOSS, net="lenet5", few=(), phase=Phase(l2=1e-5))
+REPEATED = replace(LOSS, seeds=2, methods=("ntt_ambient",), few=(), keep=False)
 ENDS = {"methods": ("ntt_ambient",), "variants": ("ambient_share", "target")}
 
 _TINY = {"data": "digits", "net": "mlp", "width": (16, 8), "keep": False}
@@ -119,6 +122,16 @@ EXPERIMENTS = {
             "quick": replace(LOSS, seeds=1, few=(), **ENDS),
         },
         {"quick": "seconds after transfer_loss on the same machine, else 25 min"},
+    ),
+    "released_run": experiment(
+        "released_run",
+        run_released,
+        REPLAY,
+        {
+            "smoke": replace(REPEATED, **_TINY, densities=(0.1,), phase=_SHORT),
+            "quick": REPEATED,
+        },
+        {"quick": "6 min on 1 CPU core"},
     ),
     "transfer_loss_cnn": experiment(
         "transfer_loss_cnn",

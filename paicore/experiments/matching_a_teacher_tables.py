@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paicore.records import Record
 
 STEPS = (0, 100, 200, 500, 1_000, 5_000, 10_000, 18_720)
-# Net to the log's column to its runs; of the squared weights only one run was noted.
+# Net to the log's column to its runs; of the squared weights only the first run.
 RELEASED: Mapping[str, Mapping[str, tuple[tuple[float, ...], ...]]] = {
     "lenet_300_100": {
         "ambient": (

@@ -92,6 +92,7 @@ LENET5 = replace(
     recipe=shortened(375),
     looks=(1, 30, 125, 250, 375),
     train_looked=500,
+    tested=2_000,
 )
 DIGITS = Training(
     seeds=5,

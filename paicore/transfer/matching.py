@@ -69,9 +69,8 @@ class Job:
         size, place = self.settings.batch, step
         while True:
             epoch, begin = divmod(place, len(self.x) // size)
-            for part in (order := self.permutation(epoch))[
-                : len(order) // size * size
-            ].split(size)[begin:]:
+            order = self.permutation(epoch)
+            for part in order[: len(order) // size * size].split(size)[begin:]:
                 yield self.x[part.to(self.x.device)].to(self.like)
                 place += 1
 
@@ -104,13 +103,17 @@ def run(job: Job, state: State, path: Path | None, same: dict, progress) -> None
                     allow_unused=True, materialize_grads=True,
                 )
             )  # fmt: skip
+            is_logged = state.step % settings.log_every == 0
+            is_logged |= state.step == settings.steps
+            if is_logged and settings.log_before_update:
+                _report(job, state, bar)
             if _is_due(settings, state.step):
                 state.reselect(settings)
             bar.update()
-            if state.step % settings.log_every == 0 or state.step == settings.steps:
+            if is_logged and not settings.log_before_update:
                 _report(job, state, bar)
-                if path is not None:
-                    files.save(path, state, same)
+            if is_logged and path is not None:
+                files.save(path, state, same)
 
 
 def _is_due(settings: Settings, step: int) -> bool:

@@ -41,6 +41,7 @@ def neural_tangent_transfer(
     validation: Tensor | None = None,
     order: Callable[[int], Tensor] | None = None,
     log_every: int = 100,
+    log_before_update: bool = False,
     progress: bool | None = None,
     checkpoint: str | os.PathLike | None = None,
 ) -> Transfer:
@@ -107,6 +108,9 @@ def neural_tangent_transfer(
             the run of another program; None draws one from `generator`. A checkpoint
             tells orders apart by their first epoch.
         log_every: Steps between two rows of the log.
+        log_before_update: Whether a row shows the masks that its step was taken with,
+            as in the released code, or those chosen after it. The last row has no
+            update.
         progress: Whether to show a bar; None for only at a terminal.
         checkpoint: Name of an .npz file that is written at each row of the log, and
             that a run with the same arguments goes on from.
@@ -128,9 +132,9 @@ def neural_tangent_transfer(
     two estimates from the same probes, and not unbiased.
 
     Source: Liu and Zenke (2020). Differs from fmi-basel/neural-tangent-transfer
-    nt_transfer/ntt.py by its defaults (masked tangent, exact counts; `PRESETS` holds
-    the released settings), by the log, whose rows there are written before the masks
-    change, and by the first mask of "logit_snip", which keeps one weight more there.
+    nt_transfer/ntt.py by its defaults (masked tangent, exact counts, rows of the log;
+    `PRESETS` holds the released settings) and by the first mask of "logit_snip", which
+    keeps one weight more there. On the released draws it repeats the released log.
     """
     settings = Settings(
         density=density, tangent=tangent, block=block, estimator=estimator,
@@ -139,7 +143,7 @@ def neural_tangent_transfer(
         steps=steps, batch=batch, lr=lr, optimizer=optimizer,
         kernel_weight=kernel_weight, target_weight=target_weight, l2=l2,
         l2_over_density=l2_over_density, moments=moments, batch_norm=batch_norm,
-        dtype=dtype, log_every=log_every,
+        dtype=dtype, log_every=log_every, log_before_update=log_before_update,
     )  # fmt: skip
     return transferred(
         net, x, settings, generator, validation, order, progress, checkpoint

@@ -27,7 +27,7 @@ SCOPES = ("layerwise", "global")
 FIRST = ("magnitude", "logit_snip")
 COUNTS = ("probes", "frequency", "steps", "batch", "log_every")
 WEIGHTS = ("kernel_weight", "target_weight", "l2")
-FLAGS = ("update_masks", "l2_over_density")
+FLAGS = ("update_masks", "l2_over_density", "log_before_update")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Settings:
     batch_norm: str | None
     dtype: torch.dtype | None
     log_every: int
+    log_before_update: bool
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be meant; what the network decides comes later."""
