@@ -16,7 +16,12 @@ from paicore.experiments.matching_a_teacher_logs import (
     run_interval,
     run_log,
 )
-from paicore.experiments.matching_a_teacher_released import REPLAY, run_released
+from paicore.experiments.matching_a_teacher_released import (
+    REPLAY,
+    TEACHER,
+    run_released,
+    run_teacher,
+)
 from paicore.experiments.matching_a_teacher_students import Phase, cells
 from paicore.experiments.matching_a_teacher_trajectories import (
     TRAJECTORY,
@@ -132,6 +137,16 @@ EXPERIMENTS = {
             "quick": REPEATED,
         },
         {"quick": "6 min on 1 CPU core"},
+    ),
+    "released_teachers": experiment(
+        "released_teachers",
+        run_teacher,
+        TEACHER,
+        {
+            "smoke": replace(REPEATED, **_TINY, seeds=3, densities=(0.1,)),
+            "quick": replace(REPEATED, seeds=30),
+        },
+        {"quick": "30 s on 1 CPU core"},
     ),
     "transfer_loss_cnn": experiment(
         "transfer_loss_cnn",

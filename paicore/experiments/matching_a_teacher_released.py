@@ -1,10 +1,14 @@
-"""The transfer on the draws of the released first run, beside what its log says."""
+"""The transfer on the draws of the released first run, beside what its log says.
+
+And the teachers of JAX's keys, among which the released code happened to take 1 and 2.
+"""
 
 import math
 
 import torch
+from torch import Tensor
 
-from paicore import data, seeds, transfer
+from paicore import data, prune, seeds, transfer
 from paicore.experiments import released_draws as draws
 from paicore.experiments.matching_a_teacher_logs import LOGGED, Logs
 from paicore.experiments.matching_a_teacher_students import (
@@ -15,8 +19,10 @@ from paicore.experiments.matching_a_teacher_students import (
     teacher,
 )
 from paicore.experiments.matching_a_teacher_tables import RELEASED, STEPS
+from paicore.kernels import ntk
 
 COLUMNS = ("ambient", "target", "l2")
+TEACHER = ("square", "ambient")
 REPLAY = (*LOGGED, *(f"{name}_gap" for name in COLUMNS))
 # The released runs share one stream of batches, so the second one's place in it is not
 # known: of it only the start is repeated.
@@ -31,13 +37,8 @@ def run_released(config: Logs, cell: dict) -> list[dict]:
     Returns:
         Rows with `REPLAY`; of the second run only the first one.
     """
-    ds, seed = load(config.data), cell["seed"]
-    place = draws.images(len(ds.train_x))
-    x, block = (
-        data.normalise(ds, ds.train_x[torch.from_numpy(part)])
-        for part in (place[HELD_OUT:], place[:BLOCK])
-    )
-    phase = config.phase
+    seed, phase = cell["seed"], config.phase
+    x, block = split(config)
     found = transfer.neural_tangent_transfer(
         draws.teacher_(teacher(config, seed), seed + 1).to(config.device),
         x.to(config.device), validation=block.to(config.device),
@@ -51,6 +52,34 @@ def run_released(config: Logs, cell: dict) -> list[dict]:
     )  # fmt: skip
     rows = found.log if seed == REPEATED else found.log[:1]
     return [_beside(config, row, seed) for row in rows if _is_shown(row["step"])]
+
+
+def run_teacher(config: Logs, cell: dict) -> list[dict]:
+    """Return a key's teacher's mean squared kernel and its first ambient distance.
+
+    Conventions: seed s stands for key s + 1; on the released validation block.
+
+    Returns:
+        One row with `TEACHER`.
+    """
+    net = draws.teacher_(teacher(config, cell["seed"]), cell["seed"] + 1)
+    masks = prune(
+        net, "magnitude", density=cell["density"], scope=config.scope,
+        count_rule=config.count_rule,
+    )  # fmt: skip
+    halves = split(config)[1].chunk(2)
+    dense = ntk.gram(net, *halves, progress=False)
+    sparse = ntk.gram(net, *halves, masks=masks, tangent="ambient", progress=False)
+    square, gap = (float(k.square().mean()) for k in (dense, sparse - dense))
+    return [{"step": 0, "square": square, "ambient": gap}]
+
+
+def split(config: Logs) -> tuple[Tensor, Tensor]:
+    """Return the images of the transfer and the validation block, as released."""
+    ds = load(config.data)
+    place = torch.from_numpy(draws.images(len(ds.train_x)))
+    parts = (place[HELD_OUT:], place[:BLOCK])
+    return tuple(data.normalise(ds, ds.train_x[part]) for part in parts)
 
 
 def _is_shown(step: int) -> bool:

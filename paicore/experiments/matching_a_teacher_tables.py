@@ -6,6 +6,7 @@ ntt_demo_cnn.ipynb, 3 % of the weights, MNIST, two runs each, distances on the
 validation block in the ambient tangent.
 """
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -120,6 +121,52 @@ def beside_the_log(record: "Record", column: str, scale: float = 1.0) -> str:
     for k, run in enumerate(released(record, column), 1):
         lines.append([f"log, run {k}", *(_short(scale * run[s]) for s in steps)])
     return _aligned(lines, 16, 16)
+
+
+def gaps(record: "Record") -> str:
+    """Return how far the repeated runs are from the log, in percent of its values.
+
+    Args:
+        record: Without rows its message is returned.
+    """
+    if record.rows is None:
+        return record.message
+    names = ("ambient", "target", "l2")
+    found = record.rows.dropna(subset=["ambient_gap"])
+    if not len(found):
+        return "another setting than the log's: nothing to compare"
+    lines = [["run", "step", *(f"{n}, gap" for n in names)]]
+    for _, row in found.sort_values(["seed", "step"]).iterrows():
+        pairs = ((row[name], 100 * row[f"{name}_gap"]) for name in names)
+        cells = (_with_gap(*pair) for pair in pairs)
+        lines.append([f"{int(row['seed']) + 1}", f"{int(row['step'])}", *cells])
+    return _aligned(lines, 22, 5)
+
+
+def _with_gap(value: float, gap: float) -> str:
+    """Return "value, gap %", or the value alone."""
+    return f"{value:.6g}" + ("" if math.isnan(gap) else f", {gap:+.3f} %")
+
+
+def teachers(record: "Record") -> str:
+    """Return where the released teachers lie among those of other keys.
+
+    Args:
+        record: Without rows its message is returned.
+    """
+    if record.rows is None:
+        return record.message
+    rows = record.rows.set_index("seed")
+    lines = [["", "least", "median", "greatest", "key 1 (rank)", "key 2 (rank)"]]
+    for name, column in (("mean square", "square"), ("first distance", "ambient")):
+        values = rows[column]
+        ranks = values.rank().astype(int)
+        cells = [
+            f"{each:.0f}" for each in (values.min(), values.median(), values.max())
+        ]
+        cells += [f"{values[seed]:.0f} ({ranks[seed]})" for seed in (0, 1)]
+        lines.append([name, *cells])
+    return _aligned([[f"{len(rows)} keys", *lines[0][1:]], *lines[1:]], 14)
 
 
 def interval(record: "Record", names: Sequence[str]) -> str:

@@ -1,10 +1,10 @@
 """Experiments of notebook 22: do students train better than other sparse networks?
 
-`supervised` is the released demo at full length, `short` a short form that is checked
-over five seeds. `lenet5`, `densities_*`, `global_scope`, `across_data` and `conv4` vary
-one thing each; `gain_calibrated` (digits) and `gain_calibrated_mnist` (all baselines)
-are the control that takes the gain out of the comparison; `layers` and `first_layer`
-ask what survives where.
+`supervised` is the released demo at full length, `released_rand` its random baseline on
+the released draws, `short` a short form over five seeds. `lenet5`, `densities_*`,
+`global_scope`, `across_data` and `conv4` vary one thing each; `gain_calibrated` on the
+digits and `gain_calibrated_mnist` on MNIST take the gain out of the comparison;
+`layers` and `first_layer` ask what survives where.
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ from paicore.experiments.sparse_training_layers import (
     run_interval,
     run_layers,
 )
+from paicore.experiments.sparse_training_repeated import REPEATED, run_repeated
 from paicore.train import RECIPES, Recipe
 
 NOTEBOOK = "22_sparse_training"
@@ -59,6 +60,10 @@ FULL = Repeated(
     keep=True,
 )  # fmt: skip
 TWICE = {"methods": ("ntt_ambient", "rand"), "few": ()}
+RAND = replace(
+    FULL, seeds=1, methods=("rand",), few=(), recipe=shortened(1_001),
+    looks=(1, 101, 201, 501, 1_001), keep=False,
+)  # fmt: skip
 MANY = (
     "ntt_ambient", "ntt_masked", "random", "scaled_random", "magnitude", "snip",
     "logit_snip", "global_snip", "dense",
@@ -110,7 +115,8 @@ DIGITS = Training(
 # Every baseline of `SHORT` on equal gain, against the student of the same seed.
 EQUAL_GAIN = replace(
     SHORT,
-    methods=("random", "magnitude", "snip", "logit_snip", "global_snip",
+    methods=("random", "magnitude", "snip", "logit_snip", "global_random",
+             "global_magnitude", "global_snip", "global_logit_snip",
              "mask_only_ambient"),
     few=(),
     variants=("as_is", "calibrated"),
@@ -217,6 +223,10 @@ DECLARED = {
         run_interval, INTERVAL, replace(FULL, seeds=1, **TWICE),
         tiny(FULL, **TWICE, **AT), None,
         "1 min after supervised on the same machine, else 45 min", "",
+    ),
+    "released_rand": (
+        run_repeated, REPEATED, RAND, tiny(RAND, trained=1_200), None,
+        "1 min on 1 CPU core", "",
     ),
     "short": (
         run_curve, CURVE, SHORT, tiny(SHORT), None, "5 min on 1 CPU core", "",
