@@ -272,7 +272,7 @@ def test_late_layers_by_pairs_of_positions():
 
     x = inputs(3, 3, 32, 32)
     forms = {group.form for group in make_plan(prepare(net, x), x)[0].groups}
-    assert forms == {"pairs", "tiles", "rows", "outer", "bias"}
+    assert forms == {"pairs", "tiles", "rows", "last", "bias"}
     assert close(ntk.gram(net, x), reference.gram(net, x))
     traced = ntk.gram(net, x, outputs="sum").trace()
     assert close(ntk.trace(net, x), traced)

@@ -87,7 +87,7 @@ def refused(net, call, error, match, **arguments):
     [
         (Tied, ValueError, "^net: weight 'one.weight' is used twice"),
         (Bypassed, ValueError, "^net: the layers of .'two.weight'. are never called"),
-        (Raises, RuntimeError, "out of order"),
+        (Raises, ValueError, "^x: the network cannot run on inputs .*out of order"),
     ],
 )
 def test_networks_without_one_output_per_layer_are_refused(call, make, error, match):

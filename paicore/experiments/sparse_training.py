@@ -115,8 +115,7 @@ DIGITS = Training(
 # Every baseline of `SHORT` on equal gain, against the student of the same seed.
 EQUAL_GAIN = replace(
     SHORT,
-    methods=("random", "magnitude", "snip", "logit_snip", "global_random",
-             "global_magnitude", "global_snip", "global_logit_snip",
+    methods=("random", "magnitude", "snip", "logit_snip", "global_snip",
              "mask_only_ambient"),
     few=(),
     variants=("as_is", "calibrated"),

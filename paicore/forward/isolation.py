@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
+from paicore.forward.allocator import keep_freed_memory
+
 
 @contextlib.contextmanager
 def isolation(net: nn.Module, *, deterministic: bool = True) -> Iterator[None]:
@@ -27,6 +29,7 @@ def isolation(net: nn.Module, *, deterministic: bool = True) -> Iterator[None]:
     Raises:
         ValueError: the global generator was used.
     """
+    keep_freed_memory()
     device = next((each.device for each in net.parameters()), torch.device("cpu"))
     gpu = [device] if device.type == "cuda" else []
     with (

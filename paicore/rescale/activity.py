@@ -7,15 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paicore.forward import isolated, private_copy, prunable
+from paicore.rescale.checks import check_inputs, check_one_of
 from paicore.rescale.gain import Gain, check_choice, factors_of, gains
 from paicore.rescale.scaled import scaled
-from paicore.rescale.watching import (
-    bias_of,
-    check_inputs,
-    check_mode,
-    unit_axis,
-    visit_layers,
-)
+from paicore.rescale.watching import bias_of, check_mode, unit_axis, visit_layers
 
 SOURCES = ("rescaled", "dense")
 
@@ -94,8 +89,7 @@ def activity_factors(
     Returns:
         dict name -> vector (rows,), float64.
 
-    Raises:
-        ValueError: `source` is unknown, a layer runs twice or shares its weight.
+    A layer that runs twice or shares its weight is refused.
 
     Cost: one forward pass with every layer run three times.
 
@@ -103,8 +97,7 @@ def activity_factors(
     """
     skip = check_choice(per, skip, prunable(net))
     wanted = gains(net, masks, gain)
-    if source not in SOURCES:
-        raise ValueError(f"source: expected one of {SOURCES}, got {source!r}")
+    check_one_of("source", source, SOURCES)
     check_inputs(x)
     check_mode(net, batch_norm)
     factors: dict[str, Tensor] = {}

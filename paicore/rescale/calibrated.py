@@ -7,16 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from paicore.forward import isolated, private_copy
-from paicore.forward.private import check_masks
+from paicore.rescale.checks import check_inputs, check_masks, check_one_of, usable
 from paicore.rescale.gain import check_dense
 from paicore.rescale.scaled import scaled
-from paicore.rescale.watching import (
-    bias_of,
-    check_inputs,
-    check_mode,
-    unit_axis,
-    visit_layers,
-)
+from paicore.rescale.watching import bias_of, check_mode, unit_axis, visit_layers
 
 MOMENTS = ("variance", "unit_variance", "mean_square")
 ROUNDING = 1e-24  # of a variance, as a share of the mean square: no variance at all
@@ -84,17 +78,16 @@ def calibration_factors(
     Returns:
         dict name -> factor.
 
-    Raises:
-        ValueError: `moment` is unknown, a layer runs twice or shares its weight, an
-            output is not finite, or no factor at all restores a layer's moment.
+    A layer that runs twice or shares its weight, an output that is not finite, and a
+    moment that no factor at all restores are refused.
 
     Cost: two forward passes; memory of one float64 copy of the network.
 
     Source: ours, a control and no part of a paper: pruning lowers every layer's gain,
     and an advantage of one mask over another should survive its repair.
     """
-    if moment not in MOMENTS:
-        raise ValueError(f"moment: expected one of {MOMENTS}, got {moment!r}")
+    check_one_of("moment", moment, MOMENTS)
+    usable(net)
     check_masks(net, masks)
     check_dense(net, masks)
     check_inputs(x)

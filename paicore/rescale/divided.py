@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from paicore.masks import Masks
+from paicore.rescale.checks import check_one_of
 from paicore.rescale.scaled import scaled
 
 BY = ("density", "overall")
@@ -31,16 +32,12 @@ def divided(
     Returns:
         The new network.
 
-    Raises:
-        ValueError: `by` is unknown.
-
     Cost: memory of one copy of the network.
 
     Source: the baseline "scaled rand" of fmi-basel/neural-tangent-transfer, where the
     density is the one asked for and equal in all layers.
     """
-    if by not in BY:
-        raise ValueError(f"by: expected one of {BY}, got {by!r}")
+    check_one_of("by", by, BY)
     masks = Masks(masks)
     shares = masks.layer_densities()
     if by == "overall":

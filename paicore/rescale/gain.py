@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from math import inf, sqrt
-from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
 from paicore.forward import prunable
-from paicore.forward.private import check_masks
-from paicore.forward.weights import check_finite
-from paicore.rescale.scaled import known_names
+from paicore.rescale.checks import (
+    check_masks,
+    check_one_of,
+    known_names,
+    number,
+    usable,
+)
 
 PER = ("row", "layer")
 Gain = str | float | Mapping[str, float]
@@ -34,7 +37,7 @@ def weight_scale(net: nn.Module) -> dict[str, float]:
     """
     return {
         name: sqrt(weight[0].numel() * float(weight.detach().double().square().mean()))
-        for name, weight in prunable(net).items()
+        for name, weight in usable(net).items()
     }
 
 
@@ -50,11 +53,9 @@ def gains(net: nn.Module, masks: Mapping[str, Tensor], gain: Gain) -> dict[str, 
         dict name -> gain; with a mapping only the names in it.
 
     Raises:
-        TypeError: `gain` is of no such kind.
         ValueError: a gain is not positive and finite, or a name is unknown.
     """
-    weights = prunable(net)
-    check_finite(weights)
+    weights = usable(net)
     check_masks(net, masks)
     if isinstance(gain, str):
         if gain != "sigma_w":
@@ -63,13 +64,12 @@ def gains(net: nn.Module, masks: Mapping[str, Tensor], gain: Gain) -> dict[str, 
         return weight_scale(net)
     named = gain if isinstance(gain, Mapping) else dict.fromkeys(weights, gain)
     known_names("gain", named, weights)
-    for value in named.values():
-        if isinstance(value, bool) or not isinstance(value, Real):
-            raise TypeError(f"gain: expected 'sigma_w', a number or a mapping to "
-                            f"numbers, got {value!r}")  # fmt: skip
+    kinds = "'sigma_w', a number or a mapping to numbers"
+    found = {name: number("gain", value, kinds) for name, value in named.items()}
+    for value in found.values():
         if not 0 < value < inf:
             raise ValueError(f"gain: expected a positive finite number, got {value}")
-    return {name: float(value) for name, value in named.items()}
+    return found
 
 
 def check_dense(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
@@ -95,11 +95,13 @@ def check_dense(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
 
 def check_choice(per: str, skip: Iterable[str], weights: Iterable[str]) -> set[str]:
     """Refuse an unknown `per` and unknown names; return the names to leave alone."""
-    if per not in PER:
-        raise ValueError(f"per: expected one of {PER}, got {per!r}")
+    check_one_of("per", per, PER)
     if isinstance(skip, str):
         raise TypeError(f"skip: expected names of weights, got the string {skip!r}")
-    skip = set(skip)
+    try:
+        skip = set(skip)
+    except TypeError as error:
+        raise TypeError(f"skip: expected names of weights ({error})") from error
     known_names("skip", skip, weights)
     return skip
 

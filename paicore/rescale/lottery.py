@@ -1,16 +1,16 @@
 """Random masks whose every weight is kept with one probability."""
 
 from collections.abc import Mapping
-from numbers import Real
 
 import torch
 from torch import nn
 
-from paicore.forward import prunable
+from paicore.forward import isolated, prunable
 from paicore.masks import Masks
-from paicore.rescale.scaled import known_names
+from paicore.rescale.checks import check_generator, known_names, number
 
 
+@isolated
 def bernoulli(
     net: nn.Module,
     density: float | Mapping[str, float],
@@ -36,7 +36,6 @@ def bernoulli(
         Masks on the network's device.
 
     Raises:
-        TypeError: `density` is no number, or `generator` no generator.
         ValueError: a density is out of range, or a name unknown.
 
     Source: Hayou et al. (2021), appendix on weak lottery tickets; the statement is
@@ -47,19 +46,12 @@ def bernoulli(
     if isinstance(density, Mapping):
         known_names("density", density, weights)
         chances |= density
+    kinds = "numbers in [0, 1]"
+    chances = {name: number("density", each, kinds) for name, each in chances.items()}
     for chance in chances.values():
-        if isinstance(chance, bool) or not isinstance(chance, Real):
-            raise TypeError(f"density: expected numbers in [0, 1], got {chance!r}")
         if not 0 <= chance <= 1:
             raise ValueError(f"density: expected numbers in [0, 1], got {chance}")
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
-    if generator.device.type != "cpu":
-        raise ValueError(f"generator: expected one on the CPU, got {generator.device}")
-    return Masks({
-        name: (
-            torch.rand(weight.shape, generator=generator, dtype=torch.float64)
-            < chances[name]
-        ).to(weight.device)
-        for name, weight in weights.items()
-    })  # fmt: skip
+    check_generator(generator)
+    options = {"generator": generator, "dtype": torch.float64, "device": "cpu"}
+    draws = {n: torch.rand(w.shape, **options) for n, w in weights.items()}
+    return Masks({n: (draws[n] < chances[n]).to(w.device) for n, w in weights.items()})

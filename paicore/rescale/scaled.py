@@ -1,15 +1,14 @@
 """The one step that all rescalings share: a new network with masked, scaled weights."""
 
 import copy
-from collections.abc import Iterable, Mapping
-from numbers import Real
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 
 from paicore.forward import isolated, prunable
-from paicore.forward.private import check_masks
 from paicore.forward.weights import check_finite
+from paicore.rescale.checks import check_masks, known_names, number, usable
 
 Factors = Mapping[str, Tensor | float]
 
@@ -41,8 +40,7 @@ def scaled(net: nn.Module, masks: Mapping[str, Tensor], factors: Factors) -> nn.
 
     Accuracy: products are taken in float64 and rounded once.
     """
-    weights = prunable(net)
-    check_finite(weights)
+    weights = usable(net)
     check_masks(net, masks)
     if not isinstance(factors, Mapping):
         raise TypeError(f"factors: expected a mapping, got {type(factors).__name__}")
@@ -64,9 +62,10 @@ def scaled(net: nn.Module, masks: Mapping[str, Tensor], factors: Factors) -> nn.
 
 def _column(name: str, factor: Tensor | float, weight: Tensor) -> Tensor:
     """Bring one or one-per-row constants to the shape of a weight's first axis."""
-    if isinstance(factor, bool) or not isinstance(factor, (Real, Tensor)):
-        raise TypeError(f"factors: expected numbers or tensors, got {factor!r} "
-                        f"for {name!r}")  # fmt: skip
+    if not isinstance(factor, Tensor):
+        factor = number("factors", factor, f"numbers or tensors for {name!r}")
+    elif factor.is_complex():
+        raise TypeError(f"factors: expected real ones for {name!r}, got {factor.dtype}")
     column = torch.as_tensor(factor, dtype=torch.float64, device=weight.device)
     column = column.detach()
     if column.shape not in ((), weight.shape[:1]):
@@ -77,12 +76,3 @@ def _column(name: str, factor: Tensor | float, weight: Tensor) -> Tensor:
     if not torch.isfinite(column).all():
         raise ValueError(f"factors: those of {name!r} hold NaN or infinity")
     return column.reshape(-1, *[1] * (weight.dim() - 1))  # (rows or 1, 1, ...)
-
-
-def known_names(argument: str, names: Iterable[str], weights: Iterable[str]) -> None:
-    """Refuse names that are not those of prunable weights."""
-    unknown = sorted(set(names) - set(weights))
-    if unknown:
-        raise ValueError(
-            f"{argument}: expected names of prunable weights, got {unknown[:3]}"
-        )

@@ -8,10 +8,12 @@ from torch import Tensor, nn
 from paicore.forward import has_batch_norm, prunable
 from paicore.forward.private import like, run
 from paicore.forward.weights import LAYERS
+from paicore.rescale.checks import check_one_of
 
 # (name of the weight, layer, its input, its output) to a new output or None
 Visit = Callable[[str, nn.Module, Tensor, Tensor], Tensor | None]
 MODES = ("train", "eval")
+CROWDED = "more than 1 value per channel"  # from PyTorch's batch norm
 
 
 def visit_layers(twin: nn.Module, x: Tensor, visit: Visit) -> None:
@@ -24,7 +26,8 @@ def visit_layers(twin: nn.Module, x: Tensor, visit: Visit) -> None:
 
     Raises:
         ValueError: a layer runs twice or never, or two layers share a weight, so
-            that the weight has no single input and output.
+            that the weight has no single input and output; or the network cannot
+            take the inputs.
     """
     names = {id(weight): name for name, weight in prunable(twin).items()}
     calls: list[str] = []
@@ -43,10 +46,25 @@ def visit_layers(twin: nn.Module, x: Tensor, visit: Visit) -> None:
         if isinstance(module, LAYERS):
             module.register_forward_hook(after, with_kwargs=True, prepend=True)
     with torch.no_grad():
-        run(twin, like(x, twin))
+        _run(twin, like(x, twin))
     idle = [name for name in names.values() if name not in calls]
     if idle:
         raise ValueError(f"net: the layers of {idle[:3]} are never called as modules")
+
+
+def _run(twin: nn.Module, x: Tensor) -> None:
+    """Run a private copy; what it says of inputs that it cannot take names them."""
+    try:
+        run(twin, x)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, IndexError, ValueError) as error:
+        if isinstance(error, ValueError) and CROWDED not in str(error):
+            raise  # of a visit, which names its argument
+        raise ValueError(
+            f"x: the network cannot run on inputs {tuple(x.shape)}, read as {len(x)} "
+            f"samples of shape {tuple(x.shape[1:])} ({error})"
+        ) from error
 
 
 def bias_of(layer: nn.Module) -> Tensor | float:
@@ -61,21 +79,9 @@ def unit_axis(layer: nn.Module) -> int:
     return 1 - layer.weight.dim()
 
 
-def check_inputs(x: Tensor) -> None:
-    """Refuse inputs that are no finite batch."""
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 2:
-        got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
-        raise TypeError(f"x: expected float inputs (n, *in_shape), got {got}")
-    if len(x) == 0 or not torch.isfinite(x).all():
-        raise ValueError(
-            f"x: expected finite inputs, at least one, got {len(x)} samples or "
-            "NaN/infinity"
-        )
-
-
 def check_mode(net: nn.Module, batch_norm: str | None) -> None:
     """Refuse "frozen": its statistics would be those of the net before rescaling."""
-    if batch_norm not in (*MODES, None):
-        raise ValueError(f"batch_norm: expected one of {MODES}, got {batch_norm!r}")
-    if batch_norm is None and has_batch_norm(net):
+    if batch_norm is not None:
+        check_one_of("batch_norm", batch_norm, MODES)
+    elif has_batch_norm(net):
         raise ValueError(f"batch_norm: the network has batch norm, name one of {MODES}")

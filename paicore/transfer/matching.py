@@ -1,9 +1,8 @@
 """Neural Tangent Transfer: train a sparse network to match a dense one, no labels."""
 
-import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,21 +15,23 @@ from paicore.forward import isolation
 from paicore.kernels.ntk.settings import full_precision
 from paicore.masks.container import Masks
 from paicore.transfer import checkpoint as files
-from paicore.transfer.objective import Terms, objective
-from paicore.transfer.result import LOG, Diverged, Transfer
-from paicore.transfer.selection import count, first_masks, masked, turnover
-from paicore.transfer.settings import (
-    Settings,
+from paicore.transfer.checks import (
     check_checkpoint,
     check_generator,
     check_inputs,
     check_network,
+    run_dtype,
 )
+from paicore.transfer.divergence import check_alive, check_values
+from paicore.transfer.objective import Terms, objective
+from paicore.transfer.result import LOG, Transfer
+from paicore.transfer.selection import count, first_masks, masked, turnover
+from paicore.transfer.settings import Settings
 from paicore.transfer.state import State, started
 from paicore.transfer.tangents import Networks, networks
 from paicore.transfer.validation import Validation, held_out
 
-HOPELESS = 1000  # times the loss at first or of a network that is zero: diverged
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Job:
             return torch.randperm(n, generator=self.generator("order", epoch))
         found = self.order(epoch)
         fits = isinstance(found, Tensor) and found.shape == (n,)
+        fits = fits and found.dtype in WHOLE
         if not fits or not torch.equal(found.cpu().long().sort()[0], torch.arange(n)):
             raise ValueError(f"order: expected a permutation of {n} samples as a "
                              f"tensor for epoch {epoch}, got {found!r}")  # fmt: skip
@@ -96,7 +98,7 @@ def run(job: Job, state: State, path: Path | None, same: dict, progress) -> None
             _report(job, state, bar)
         while state.step < settings.steps:
             terms = _terms(job, state, next(stream))
-            check_alive(job, state, terms, state.step + 1)
+            check_alive(settings, job.nothing, state, terms, state.step + 1)
             state.descend(
                 torch.autograd.grad(
                     terms.loss(settings), list(state.values.values()),
@@ -108,6 +110,7 @@ def run(job: Job, state: State, path: Path | None, same: dict, progress) -> None
             if is_logged and settings.log_before_update:
                 _report(job, state, bar)
             if _is_due(settings, state.step):
+                check_values(settings, state)
                 state.reselect(settings)
             bar.update()
             if is_logged and not settings.log_before_update:
@@ -130,42 +133,6 @@ def _terms(job: Job, state: State, x: Tensor) -> Terms:
     )  # fmt: skip
 
 
-def check_alive(job: Job, state: State, terms: Terms, step: int) -> None:
-    """Stop a run that has diverged.
-
-    Args:
-        job: What stays the same.
-        state: What changes.
-        terms: Terms of the step.
-        step: The step, counted from 1.
-
-    Raises:
-        Diverged: the loss is not finite or hopeless.
-    """
-    matched, loss = (
-        float(each(job.settings).detach()) for each in (terms.matched, terms.loss)
-    )
-    # the first row itself has no bound: batch norm may start a thin network anywhere
-    worst = max(job.nothing, at_first(job, state)) if state.log else math.inf
-    if math.isfinite(loss) and matched <= HOPELESS * worst:
-        return
-    steps, lr = job.settings.steps, job.settings.lr
-    raise Diverged(
-        f"the loss is {matched:.4g} at step {step} of {steps}, not finite or over "
-        f"{HOPELESS} times {worst:.4g}, the larger of its first value and that of a "
-        f"network that is zero; try a learning rate below {lr:g}",
-        step,
-        state.log,
-    )
-
-
-def at_first(job: Job, state: State) -> float:
-    """Return the first loss on the validation block, but for L2."""
-    first, settings = state.log[0], job.settings
-    weighted = settings.kernel_weight * first["kernel"]
-    return weighted + settings.target_weight * first["target"]
-
-
 def _report(job: Job, state: State, bar: tqdm) -> None:
     """Add a row to the log and show both distances."""
     draws = job.generator("validation", "probes")
@@ -173,7 +140,7 @@ def _report(job: Job, state: State, bar: tqdm) -> None:
     terms = objective(
         job.networks, still, state.masks, job.held.x, job.settings, draws, always=True
     )
-    check_alive(job, state, terms, max(state.step, 1))
+    check_alive(job.settings, job.nothing, state, terms, max(state.step, 1))
     numbers = {
         "loss": terms.loss(job.settings),
         "kernel": terms.kernel,
@@ -185,8 +152,13 @@ def _report(job: Job, state: State, bar: tqdm) -> None:
     row |= job.held.distances(still, state.masks)
     row |= {"kept": count(state.masks), "turnover": turnover(state.masks, state.first)}
     state.log.append({column: row[column] for column in LOG})
+    _show(bar, row, refresh=False)
+
+
+def _show(bar: tqdm, row: dict, *, refresh: bool) -> None:
+    """Show both distances of a row, at once or with the next step."""
     shares = {n: f"{row[f'{n}_relative']:.3f}" for n in ("masked", "ambient")}
-    bar.set_postfix(shares, refresh=False)
+    bar.set_postfix(shares, refresh=refresh)
 
 
 def _bar(total: int, state: State, progress: bool | None) -> tqdm:
@@ -194,10 +166,13 @@ def _bar(total: int, state: State, progress: bool | None) -> tqdm:
     if progress is None:
         quiet = os.environ.get("TQDM_DISABLE", "") not in ("", "0")
         progress = sys.stderr.isatty() and not quiet
-    return tqdm(
+    bar = tqdm(
         total=total, initial=state.step, desc="transfer", unit="step",
         disable=not progress, leave=False,
     )  # fmt: skip
+    if state.log:  # of a checkpoint
+        _show(bar, state.log[-1], refresh=True)
+    return bar
 
 
 def prepared(
@@ -247,19 +222,29 @@ def transferred(
     if not isinstance(progress, (bool, type(None))):
         raise TypeError(f"progress: expected True, False or None, got {progress!r}")
     check_network(net, settings)
-    check_inputs(x, validation, settings.batch)
+    check_inputs(x, validation, settings.batch, run_dtype(net, settings))
     check_generator(generator)
     if order is not None and not callable(order):
         raise TypeError(f"order: expected a function of the epoch, got {order!r}")
-    with isolation(net), full_precision():
-        job, state = prepared(net, x, validation, settings, generator, order)
-        same = {}
-        if path is not None:
-            data = {"x": x} | ({} if validation is None else {"validation": validation})
-            data |= {} if order is None else {"order": job.permutation(0)}
-            teacher: Mapping[str, Tensor] = net.state_dict()
-            same = files.identity(settings, teacher, data, job.key)
-            if path.exists():
+    x = x.detach()
+    validation = None if validation is None else validation.detach()
+    before = generator.get_state()
+    try:
+        with isolation(net), full_precision():
+            job, state = prepared(net, x, validation, settings, generator, order)
+            same = {} if path is None else _identity(net, job, validation)
+            if path is not None and path.exists():
                 state = files.resumed(path, state, same)
-        run(job, state, path, same, progress)
-        return finished(state)
+            run(job, state, path, same, progress)
+            return finished(state)
+    except BaseException:
+        generator.set_state(before)  # so that the same call can be made again
+        raise
+
+
+def _identity(net: nn.Module, job: Job, validation: Tensor | None) -> dict:
+    """Return what a checkpoint tells runs apart by."""
+    data = {"x": job.x} | ({} if validation is None else {"validation": validation})
+    data |= {} if job.order is None else {"order": job.permutation(0)}
+    outputs = job.networks.taught(job.x[: job.settings.batch].to(job.like))
+    return files.identity(job.settings, net.state_dict(), data, job.key, outputs)

@@ -66,7 +66,8 @@ def neural_tangent_transfer(
     it had not stopped, on a CPU with as many threads.
 
     Args:
-        net: The dense teacher, mapping (n, *in_shape) to (n, k).
+        net: The dense teacher, mapping (n, *in_shape) to (n, k); all its parameters
+            are floating and require gradients.
         x: Inputs (n, *in_shape), normalised; on any device.
         density: Fraction of the weights to keep.
         generator: CPU generator; one number is drawn.
@@ -100,13 +101,14 @@ def neural_tangent_transfer(
         moments: "keep" leaves Adam's moments of deselected weights as they are, which
             moves them a little longer; "clear" sets them to zero.
         batch_norm: "train", "frozen" (each batch's statistics, held constant) or
-            "eval"; see `paicore.kernels.ntk`. Not for networks without batch norm.
+            "eval"; see `paicore.kernels.ntk`. Nothing to networks without batch norm.
         dtype: float32, float64, or None for the network's own.
         validation: Inputs that the log's distances are taken on, first half against
             second half; None for the first batch of `x`, which is not held out.
         order: Function of an epoch, from 0, to a permutation of the samples, to repeat
-            the run of another program; None draws one from `generator`. A checkpoint
-            tells orders apart by their first epoch.
+            the run of another program; None draws one from `generator`. It must not
+            use torch's global generator. A checkpoint tells orders apart by their
+            first epoch.
         log_every: Steps between two rows of the log.
         log_before_update: Whether a row shows the masks that its step was taken with,
             as in the released code, or those chosen after it. The last row has no

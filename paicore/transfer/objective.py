@@ -76,7 +76,7 @@ def objective(
     taught = networks.taught(x)
     target = (networks.logits(seen, x) - taught).square()
     if settings.normalise == "relative":
-        target = target.sum() / taught.square().sum()
+        target = target.sum() / _norm(taught)
     else:
         target = target.mean()
     squares = {name: seen[name].square().sum() for name in masks}
@@ -116,9 +116,18 @@ def kernel_term(
         gap = probed(networks, student, x, probes, taught, block)
         # E |A v|^2 = |A|_F^2: the mean over r probes stands for n n2 k^2 entries
         entries = taught.numel() * columns(x, block) * networks.outputs
-    return gap / (
-        taught.square().sum() if settings.normalise == "relative" else entries
-    )
+    return gap / (_norm(taught) if settings.normalise == "relative" else entries)
+
+
+def _norm(taught: Tensor) -> Tensor:
+    """Return the squared norm that "relative" divides by, or refuse it."""
+    norm = taught.square().sum()
+    if not norm:
+        raise ValueError(
+            'normalise: "relative" needs a teacher whose logits and kernel are not all '
+            'zero on every batch; use "raw"'
+        )
+    return norm
 
 
 def probed(

@@ -1,6 +1,6 @@
 """What a transfer ends with, and the error that ends one too early."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,16 +15,17 @@ LOG = (
 
 
 class Diverged(RuntimeError):
-    """The loss is not finite, or a thousand times its first value and that of zero.
+    """A loss or a weight is not finite, or the loss a thousand times what it was.
 
     Attributes:
         log: Rows up to then, as in `Transfer`.
         step: The step at which it happened, counted from 1.
     """
 
-    def __init__(self, message: str, step: int, log: list[dict]) -> None:
+    # the defaults let it travel between processes, which build it from its message
+    def __init__(self, message: str, step: int = 0, log: Sequence[dict] = ()) -> None:
         super().__init__(message)
-        self.step, self.log = step, log
+        self.step, self.log = step, list(log)
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ def first_masks(
     Returns:
         dict name -> bool tensor on the network's device.
 
-    Raises:
-        ValueError: masks were given that keep another number than the density asks.
+    Conventions: masks that were given are let through as long as they could come from
+    another count rule.
     """
     names = list(prunable(net))
     chosen = by_magnitude(values, settings, names)
@@ -89,11 +89,23 @@ def first_masks(
         scores = logit_snip(net, None, (x[:SNIP_SAMPLES], None), **options)
         return largest(scores, settings)
     given = {n: settings.first_masks[n].to(values[n].device).clone() for n in names}
+    _check_counts(given, chosen, settings)
+    return given
+
+
+def _check_counts(given: Tensors, chosen: Tensors, settings: Settings) -> None:
+    """Refuse first masks that keep another number than the density asks for."""
+    if settings.scope != "global":
+        for name, mask in given.items():
+            kept, asked = count({name: mask}), count({name: chosen[name]})
+            if abs(kept - asked) > 2:  # the largest step from the exact rule to another
+                density = settings.densities([name])[name]
+                raise ValueError(f"first_masks: keep {kept} of layer {name!r}, but "
+                                 f"density {density} asks for {asked}")  # fmt: skip
     kept, asked = count(given), count(chosen)
-    if abs(kept - asked) > len(names):  # rules differ by one weight per layer
+    if abs(kept - asked) > len(given):  # most rules differ by one weight per layer
         raise ValueError(f"first_masks: keep {kept} weights, but density "
                          f"{settings.density} asks for {asked}")  # fmt: skip
-    return given
 
 
 def count(masks: Tensors) -> int:

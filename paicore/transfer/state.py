@@ -64,7 +64,9 @@ class State:
         for name, pair in moments.items():
             value = self.values[name]
             self.optimizer.state[value] = {
-                "step": torch.tensor(float(self.step), device=value.device),
+                "step": torch.tensor(  # as Adam counts, whatever the default dtype is
+                    float(self.step), dtype=torch.float32, device=value.device
+                ),
                 **dict(zip(MOMENTS, pair, strict=True)),
             }
 

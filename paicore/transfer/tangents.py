@@ -1,6 +1,6 @@
 """The logits and the tangent kernels of the teacher and of the student.
 
-The only place of this package that speaks to `paicore.kernels`. Everything is taken on
+The only place of this package that asks `paicore.kernels` for kernels. All is taken on
 one batch: a cross block pairs its first half with its second, a symmetric one the
 batch with itself.
 """
@@ -16,6 +16,7 @@ from torch.func import functional_call
 from paicore.forward import logits, private_copy
 from paicore.forward.private import like
 from paicore.kernels import ntk
+from paicore.kernels.ntk.checks import naming_inputs
 from paicore.transfer.selection import masked
 
 Tensors = Mapping[str, Tensor]
@@ -133,10 +134,16 @@ def networks(
 
     Returns:
         The networks.
+
+    Raises:
+        ValueError: it gives no outputs.
     """
-    twin = private_copy(net, dtype=dtype, batch_norm=batch_norm, stats_from=x)
-    with torch.no_grad():
-        outputs = logits(twin, like(x, twin)).shape[1]
+    with naming_inputs("x", x, net):
+        twin = private_copy(net, dtype=dtype, batch_norm=batch_norm, stats_from=x)
+        with torch.no_grad():
+            outputs = logits(twin, like(x, twin)).shape[1]
+    if outputs == 0:
+        raise ValueError(f"net: expected outputs (n, k), got ({len(x)}, 0)")
     teacher = copy.deepcopy(net)
     if dtype is not None:
         teacher.to(dtype)

@@ -88,6 +88,9 @@ def held_out(
 
     Returns:
         The block.
+
+    Raises:
+        ValueError: the teacher's kernel is zero on it.
     """
     logits, probes = networks.taught(x), None
     if settings.estimator == "probe":
@@ -95,4 +98,9 @@ def held_out(
         taught = networks.products(x, probes, "cross").detach()
     else:
         taught = networks.kernel(x, "cross").detach()
+    if not taught.double().square().sum():
+        raise ValueError(
+            "validation: the teacher's kernel is zero on this block (x's first batch "
+            "where None), so no distance is relative to it; give other inputs"
+        )
     return Validation(networks, x, taught, probes, logits)
