@@ -188,7 +188,7 @@ CONV4 = replace(
 )
 
 _TINY = {"data": "digits", "net": "mlp", "width": (16, 8), "seeds": 1, "keep": False,
-         "matched": None, "trained": None, "few": ()}  # fmt: skip
+         "matched": None, "trained": None, "tested": None, "few": ()}  # fmt: skip
 _PHASE = Phase(steps=20, batch=16, lr=2e-3, frequency=5, log_every=20)
 _TRAIN = {"phase": _PHASE, "masked": None, "recipe": shortened(40), "looks": (1, 40),
           "densities": (0.1,), "train_looked": 100}  # fmt: skip
@@ -205,7 +205,7 @@ def paper(config: Training, phase: Phase | None = None, **changes) -> Training:
     """Return a config at full length, on all images, over all densities."""
     whole = {"seeds": 5, "matched": None, "trained": FULL.trained, "few": (),
              "phase": phase or FULL.phase, "masked": None, "recipe": RELEASED,
-             "looks": LOOKS, "densities": DENSITIES, "rivals": ()}  # fmt: skip
+             "tested": None, "looks": LOOKS, "densities": DENSITIES, "rivals": ()}  # fmt: skip
     return replace(config, **{**whole, **changes})
 
 
