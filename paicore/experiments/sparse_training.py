@@ -205,7 +205,8 @@ def paper(config: Training, phase: Phase | None = None, **changes) -> Training:
     """Return a config at full length, on all images, over all densities."""
     whole = {"seeds": 5, "matched": None, "trained": FULL.trained, "few": (),
              "phase": phase or FULL.phase, "masked": None, "recipe": RELEASED,
-             "tested": None, "looks": LOOKS, "densities": DENSITIES, "rivals": ()}  # fmt: skip
+             "tested": None, "looks": LOOKS, "densities": DENSITIES,
+             "rivals": ()}  # fmt: skip
     return replace(config, **{**whole, **changes})
 
 
