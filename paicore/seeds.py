@@ -30,3 +30,22 @@ def generator(seed: int, *names: str | int) -> torch.Generator:
     key = repr((seed, *names)).encode()
     value = int.from_bytes(hashlib.sha256(key).digest()[:8], "little", signed=True)
     return torch.Generator().manual_seed(value)
+
+
+def check(given: torch.Generator) -> None:
+    """Refuse a generator that is none, is torch's own, or lives on a GPU.
+
+    Args:
+        given: What was given as the argument `generator`.
+
+    Raises:
+        TypeError: it is no generator.
+        ValueError: it is the global one, whose draws any other code shifts, or it is
+            not on the CPU, where draws are the same for every device.
+    """
+    if not isinstance(given, torch.Generator):
+        raise TypeError(f"generator: expected a torch.Generator, got {given!r}")
+    if given is torch.default_generator:
+        raise ValueError("generator: expected one of its own, got torch's global one")
+    if given.device.type != "cpu":
+        raise ValueError(f"generator: expected one on the CPU, got {given.device}")

@@ -276,6 +276,7 @@ SMOKE = {
         CONV, data="digits", seeds=1, width=2, densities=(0.3, 0.05), rounds=20
     ),
 }  # fmt: skip
+NO_PAPER = "this notebook belongs to no paper"
 FIT = (*FITTED, *SHAPE)
 QUICK = {
     "scores": (run_tiny, EDGES, TINY, "1 s on 1 CPU core"),
@@ -293,11 +294,7 @@ EXPERIMENTS = {
         run=run,
         values=values,
         profiles={"smoke": SMOKE[name], "quick": quick},
-        cost={
-            "smoke": "seconds on 1 CPU core",
-            "quick": cost,
-            "paper": "this notebook belongs to no paper",
-        },
+        cost={"smoke": "seconds on 1 CPU core", "quick": cost, "paper": NO_PAPER},
     )
     for name, (run, values, quick, cost) in QUICK.items()
 }

@@ -54,16 +54,6 @@ def check_one_of(argument: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{argument}: expected one of {allowed}, got {value!r}")
 
 
-def check_generator(generator: torch.Generator) -> None:
-    """Refuse a generator that is none, is torch's own, or lives on a GPU."""
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
-    if generator is torch.default_generator:
-        raise ValueError("generator: expected one of its own, got torch's global one")
-    if generator.device.type != "cpu":
-        raise ValueError(f"generator: expected one on the CPU, got {generator.device}")
-
-
 def check_inputs(x: Tensor) -> None:
     """Refuse inputs that are no finite batch."""
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 2:

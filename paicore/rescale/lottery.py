@@ -5,9 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from paicore import seeds
 from paicore.forward import isolated, prunable
 from paicore.masks import Masks
-from paicore.rescale.checks import check_generator, known_names, number
+from paicore.rescale.checks import known_names, number
 
 
 @isolated
@@ -51,7 +52,7 @@ def bernoulli(
     for chance in chances.values():
         if not 0 <= chance <= 1:
             raise ValueError(f"density: expected numbers in [0, 1], got {chance}")
-    check_generator(generator)
+    seeds.check(generator)
     options = {"generator": generator, "dtype": torch.float64, "device": "cpu"}
     draws = {n: torch.rand(w.shape, **options) for n, w in weights.items()}
     return Masks({n: (draws[n] < chances[n]).to(w.device) for n, w in weights.items()})

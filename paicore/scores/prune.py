@@ -9,6 +9,7 @@ from numbers import Real
 import torch
 from torch import Tensor, nn
 
+from paicore import seeds
 from paicore.forward import isolation, prunable
 from paicore.forward.weights import check_finite
 from paicore.masks.container import Masks
@@ -162,13 +163,8 @@ def _check_inputs(score: Score, density, batch, generator) -> None:
         raise TypeError(f"density: expected a number in (0, 1], got {density!r}")
     if not 0 < density <= 1 or math.isnan(density):
         raise ValueError(f"density: expected a number in (0, 1], got {density}")
-    if generator is not None and not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
-    if generator is torch.default_generator:
-        raise ValueError("generator: expected one of its own, got torch's global one")
-    if generator is not None and generator.device.type != "cpu":
-        raise ValueError("generator: expected one on the CPU, so that masks are the "
-                         f"same on every device, got {generator.device}")  # fmt: skip
+    if generator is not None:
+        seeds.check(generator)
     if "generator" in score.needs and generator is None:
         raise ValueError(f"generator: {name} draws random numbers, got None; pass "
                          "paicore.seeds.generator(seed)")  # fmt: skip

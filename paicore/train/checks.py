@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from paicore import seeds
 from paicore.data import Dataset, normalise
 from paicore.train.context import evaluating, placement
 from paicore.train.masking import check_finite_weights, check_masks
@@ -18,7 +19,7 @@ def check(
     masks: Mapping[str, torch.Tensor] | None,
     generator: torch.Generator,
 ) -> None:
-    """Refuse arguments of `fit` that do not fit each other.
+    """Refuse arguments of `fit` that do not fit each other, or cannot be trained.
 
     Args:
         net: The network, on a CPU or GPU.
@@ -29,7 +30,6 @@ def check(
 
     Raises:
         TypeError: One of them is of the wrong kind.
-        ValueError: They do not fit each other, or cannot be trained.
     """
     for name, value, kind in (
         ("net", net, nn.Module),
@@ -41,10 +41,7 @@ def check(
             raise TypeError(f"{name}: expected a {kind.__name__}, got {type(value)}")
     recipe.steps_per_epoch(len(ds.train_y))
     check_masks(net, masks)
-    if generator is torch.default_generator:
-        raise ValueError("generator: expected one of its own, got torch's global one")
-    if generator.device.type != "cpu":
-        raise ValueError(f"generator: expected a CPU one, got {generator.device}")
+    seeds.check(generator)
     _check_parameters(net)
     check_finite_weights(net, masks)
     _check_batch_norm(net, len(ds.train_y), recipe)

@@ -9,7 +9,7 @@ from paicore.forward.private import like
 from paicore.forward.weights import all_finite
 from paicore.kernels.ntk.checks import naming_inputs
 from paicore.masks.container import Masks
-from paicore.transfer.checks import check_generator, check_tensor
+from paicore.transfer.checks import check_tensor
 
 
 @isolated
@@ -113,7 +113,7 @@ def shuffled_along_axis0(
     """
     if generator is None:
         generator = seeds.generator(0, "transfer", "axis 0")
-    check_generator(generator)
+    seeds.check(generator)
     with torch.inference_mode(False):
         masks = Masks(masks)
         for name, mask in masks.items():

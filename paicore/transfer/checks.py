@@ -106,24 +106,6 @@ def check_tensor(name: str, x: Tensor) -> None:
         raise TypeError(f"{name}: expected a dense tensor with values, got {got}")
 
 
-def check_generator(generator: torch.Generator) -> None:
-    """Refuse a generator that is none, is torch's own, or lives on a GPU.
-
-    Args:
-        generator: What was given.
-
-    Raises:
-        TypeError: it is no generator.
-        ValueError: it is the global one, or not on the CPU.
-    """
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
-    if generator is torch.default_generator:
-        raise ValueError("generator: expected one of its own, got torch's global one")
-    if generator.device.type != "cpu":
-        raise ValueError(f"generator: expected a CPU one, got {generator.device}")
-
-
 def partial(path: Path) -> Path:
     """Return the name that a checkpoint is written under before it is in place."""
     return path.with_name(f".{path.name}.part")

@@ -17,7 +17,6 @@ from paicore.masks.container import Masks
 from paicore.transfer import checkpoint as files
 from paicore.transfer.checks import (
     check_checkpoint,
-    check_generator,
     check_inputs,
     check_network,
     run_dtype,
@@ -223,7 +222,7 @@ def transferred(
         raise TypeError(f"progress: expected True, False or None, got {progress!r}")
     check_network(net, settings)
     check_inputs(x, validation, settings.batch, run_dtype(net, settings))
-    check_generator(generator)
+    seeds.check(generator)
     if order is not None and not callable(order):
         raise TypeError(f"order: expected a function of the epoch, got {order!r}")
     x = x.detach()

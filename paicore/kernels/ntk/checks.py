@@ -61,14 +61,6 @@ def check_vector(v: Tensor) -> None:
         raise ValueError("v: holds NaN or infinity")
 
 
-def check_generator(generator: torch.Generator) -> None:
-    """Refuse to draw from the global generator."""
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
-    if generator.device.type != "cpu":
-        raise ValueError(f"generator: expected one on the CPU, got {generator.device}")
-
-
 def check_count(name: str, value: int, least: int, what: str = "") -> None:
     """Refuse what is no integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int):

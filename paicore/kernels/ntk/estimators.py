@@ -7,8 +7,9 @@ from typing import NamedTuple, Unpack
 import torch
 from torch import Tensor, nn
 
+from paicore import seeds
 from paicore.forward import isolated
-from paicore.kernels.ntk.checks import check_alike, check_count, check_generator, finite
+from paicore.kernels.ntk.checks import check_alike, check_count, finite
 from paicore.kernels.ntk.operator import Operator, operator
 from paicore.kernels.ntk.settings import (
     Options,
@@ -82,7 +83,7 @@ def trace_estimate(
     if method not in METHODS:
         raise ValueError(f"method: expected one of {METHODS}, got {method!r}")
     check_count("probes", probes, least[method], f"{method}: ")
-    check_generator(generator)
+    seeds.check(generator)
     engine = operator(prepare(net, x, **options))
     with full_precision():
         if method == "hutchinson":
@@ -146,7 +147,7 @@ def distance_estimate(
     independent of k.
     """
     check_count("probes", probes, 2)
-    check_generator(generator)
+    seeds.check(generator)
     first = operator(prepare(net, x, x2, **options))
     second = operator(prepare_other(other, x, x2, other_masks, options))
     check_alike(first.outputs, second.outputs)

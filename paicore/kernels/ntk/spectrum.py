@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from paicore import seeds
 from paicore.forward import isolated
-from paicore.kernels.ntk.checks import check_count, check_generator, check_outputs
+from paicore.kernels.ntk.checks import check_count, check_outputs
 from paicore.kernels.ntk.gram import gram
 from paicore.kernels.ntk.operator import Operator, operator
 from paicore.kernels.ntk.settings import Options, full_precision, prepare
@@ -130,7 +130,7 @@ def lanczos(
     Source: Lanczos (1950); the block form as in Golub and Underwood (1977).
     """
     check_outputs(outputs)
-    check_generator(generator)
+    seeds.check(generator)
     check_count("top", top, 0)
     check_count("bottom", bottom, 0)
     engine = operator(prepare(net, x, **options))
