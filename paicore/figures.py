@@ -63,6 +63,11 @@ _VARIANTS = {
     "rand": ("random", "v", ":", "authors' random"),
     "logit_snip": ("snip", "^", "--", "logit-SNIP"),
     "global_snip": ("snip", "o", ":", "SNIP, global"),
+    "grasp_t1": ("grasp", "<", "--", "GraSP, T = 1"),
+    "synflow_l2_a": ("synflow_l2", "h", "--", "SynFlow-L2 A"),
+    "synflow_l2_d": ("synflow_l2", "s", "-.", "SynFlow-L2 D"),
+    "synflow_l2_e": ("synflow_l2", "*", ":", "SynFlow-L2 E"),
+    "synflow_l2_dist": ("synflow_dist", "s", "--", "SynFlow-L2-Dist"),
 }
 
 _RC = MappingProxyType(
@@ -180,6 +185,33 @@ def _curve(ax: "Axes", rows: "pandas.DataFrame", column: str, look: dict) -> Non
     if 1 < most <= FEW:
         points = {"s": 6, "alpha": 0.35, "linewidths": 0, "zorder": 1.5}
         ax.scatter(data["x"], data["y"], color=look["color"], **points)
+
+
+def band(
+    ax: "Axes",
+    found: "pandas.DataFrame",
+    method: str,
+    *,
+    single: "pandas.Series | None" = None,
+    **look,
+) -> None:
+    """Draw one method's mean as a line and one standard deviation as a band.
+
+    Args:
+        ax: Where to draw.
+        found: Columns mean, sd and n; the index is the x axis.
+        method: Name of the method, which decides colour, marker and label; the label
+            also names n.
+        single: Values of single seeds by x, as faint points.
+        **look: What else the line looks like.
+    """
+    own = style(method)
+    own["label"] += f" (n={found['n'].max()})"
+    ax.plot(found["mean"], **own | look)
+    ends = found["mean"] - found["sd"], found["mean"] + found["sd"]
+    ax.fill_between(found.index, *ends, color=own["color"], alpha=0.2, lw=0)
+    if single is not None:
+        ax.plot(single, ".", color=own["color"], ms=3, alpha=0.35)
 
 
 def paper_points(

@@ -205,6 +205,23 @@ def test_the_curve_is_the_mean_of_the_last_steps_with_one_standard_deviation(rec
     plt.close("all")
 
 
+def test_a_band_is_mean_and_deviation_of_rows_that_were_summed_before():
+    found = pandas.DataFrame(
+        {"mean": [1.0, 2.0], "sd": [0.5, 0.25], "n": [3, 2]}, index=[10, 20]
+    )
+    single = pandas.Series([0.9, 1.1, 2.0], index=[10, 10, 20])
+    _, ax = plt.subplots()
+    figures.band(ax, found, "synflow", single=single, markersize=2)
+    line, points = ax.lines
+    assert line.get_xydata().tolist() == [[10, 1], [20, 2]]
+    assert line.get_label() == "SynFlow (n=3)"
+    assert line.get_markersize() == 2
+    assert points.get_xydata().tolist() == [[10, 0.9], [10, 1.1], [20, 2]]
+    heights = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (0.5, 2.25)
+    plt.close("all")
+
+
 def test_many_seeds_are_not_drawn_one_by_one(record):
     rows = [record.rows.assign(seed=record.rows["seed"] + 3 * i) for i in range(2)]
     whole = pandas.concat(rows)

@@ -12,14 +12,14 @@ from dataclasses import replace
 
 from paicore.experiments import Config, Experiment
 from paicore.experiments.matching_a_teacher_students import Phase, cells
-from paicore.experiments.sparse_training import (
+from paicore.experiments.sparse_training import tiny
+from paicore.experiments.sparse_training_curves import CURVE, Training, run_curve
+from paicore.experiments.sparse_training_settings import (
     DIGITS,
     FULL,
     SHORT,
     shortened,
-    tiny,
 )
-from paicore.experiments.sparse_training_curves import CURVE, Training, run_curve
 from paicore.experiments.what_does_the_work_modes import MODES, run_modes
 from paicore.train import Recipe
 

@@ -1,14 +1,18 @@
 """build.py on a throw-away notebook in a folder of its own; no paicore needed."""
 
+import base64
 import dataclasses
 import hashlib
 import importlib
+import io
 import json
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 from running import NOTEBOOKS, environment, select
 
 SOURCE = """# %% [markdown]
@@ -85,6 +89,19 @@ def test_building_twice_gives_the_same_bytes_and_shows_a_png(root, built):
     assert b"image/png" in built
     assert b"papermill" not in built
     assert b'"execution_count": 3' in built
+
+
+def test_figures_have_a_palette_and_look_the_same():
+    build = importlib.import_module("build")
+    ramp = np.add.outer(np.arange(60), np.arange(90))  # 149 greys
+    image = Image.fromarray(np.stack([ramp, ramp, ramp], 2).astype(np.uint8))
+    held = io.BytesIO()
+    image.convert("RGBA").save(held, "PNG")
+    small = build.small_png(base64.b64encode(held.getvalue()).decode())
+    again = Image.open(io.BytesIO(base64.b64decode(small)))
+    assert again.mode == "P"
+    gap = np.asarray(again.convert("RGB"), int) - np.asarray(image, int)
+    assert np.abs(gap).max() <= 4
 
 
 def test_check_reports_a_source_that_changed_after_building(root, built):
