@@ -147,3 +147,33 @@ def test_a_private_copy_shares_no_table_with_the_network():
     handle = twin[0].register_forward_hook(lambda module, args, out: out)
     assert not net[0]._forward_hooks
     handle.remove()
+
+
+def twice():
+    """A plain network in which a layer and a norm stand in two places."""
+    layer, norm = linear(3, 3), nn.BatchNorm1d(3).double()
+    return nn.Sequential(layer, norm, nn.ReLU(), nn.Sequential(layer, norm), linear(3))
+
+
+def test_a_copy_that_shares_weights_is_the_network_but_for_their_memory():
+    net = twice().eval()
+    twin = private_copy(net, dtype=None, batch_norm="eval", share=True)
+    assert is_plain(net)
+    assert twin[0] is twin[3][0] is not net[0]
+    assert twin[1] is twin[3][1] is not net[1]
+    theirs = dict(net.named_parameters())
+    for name, parameter in twin.named_parameters():
+        assert parameter is not theirs[name]
+        assert parameter.data_ptr() == theirs[name].data_ptr()
+    state = copy.deepcopy(net.state_dict())
+    assert list(twin.state_dict()) == list(state)
+    assert str(twin) == str(net)
+    x = inputs(5, 3)
+    assert torch.equal(twin(x), net(x))
+    twin.train()
+    twin(x).sum().backward()
+    twin[2].register_forward_hook(lambda *args: None)
+    assert not net.training
+    assert not net[2]._forward_hooks
+    assert all(p.grad is None for p in net.parameters())
+    assert all(torch.equal(state[n], t) for n, t in net.state_dict().items())

@@ -81,7 +81,7 @@ class Problem:
         call = self.net
         if self.differentiable:
             call = partial(functional_call, self.net, dict(self.values))
-            call.originals = self.net.originals
+            call.originals = getattr(self.net, "originals", {})
         with naming_inputs("x", x, self.net):
             return logits(call, x)
 
@@ -135,8 +135,8 @@ def prepare(
             origin, masks=masks, dtype=dtype, batch_norm=batch_norm, stats_from=batch,
             share=is_plain(origin),
         )  # fmt: skip
-    if at is not None:  # the copy must not read the caller's network either
-        twin.originals.update(identities(net))
+    if at is not None and hasattr(twin, "originals"):
+        twin.originals.update(identities(net))  # nor may it read the caller's network
     differentiable = at is not None and any(v.requires_grad for v in at.values())
     own = {n: p for n, p in twin.named_parameters() if p.is_floating_point()}
     values = _values(own, at, masks) if differentiable else own
