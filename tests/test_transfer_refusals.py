@@ -1,14 +1,18 @@
 """Networks, inputs and settings that a transfer cannot use, and runs it gives up."""
 
 import pickle
+import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
 import transfer_references as references
+from test_transfer_objective import settings
 from torch import nn
 
 from paicore import prune, seeds, transfer
 from paicore.masks import Masks
+from paicore.transfer.divergence import warn_if_faded
 from paicore.transfer.objective import objective
 from paicore.transfer.tangents import networks
 
@@ -217,3 +221,17 @@ def test_axis_shuffles_depend_on_no_mode_of_the_caller():
         other = transfer.shuffled_along_axis0(masks)
     assert other == plain
     assert not any(mask.is_inference() for mask in other.values())
+
+
+@pytest.mark.parametrize(
+    ("l2", "masked", "warns"), [(0.05, 0.95, True), (0.05, 0.5, False), (0.5, 1, False)]
+)
+def test_weights_that_fade_without_a_match_are_warned_of(l2, masked, warns):
+    first = {"l2": 5.0, "masked": 2.0, "ambient": 1.0}
+    last = {"l2": 5.0 * l2, "masked": 2.0 * masked, "ambient": 0.1}
+    state = SimpleNamespace(log=[first, last])
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        warn_if_faded(settings(tangent="masked"), state)
+    assert len(seen) == warns
+    assert all("relative" in str(each.message) for each in seen)

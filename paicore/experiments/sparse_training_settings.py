@@ -156,7 +156,7 @@ LAYERS = replace(
 FIRST = replace(
     LENET5,
     seeds=3,
-    methods=("ntt_ambient", "random", "snip", "dense"),
+    methods=("ntt_ambient", "mask_only_ambient", "random", "snip", "dense"),
     few=(("dense", 1),),
     densities=(0.01,),
     first_only=True,

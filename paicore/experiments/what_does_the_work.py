@@ -33,6 +33,7 @@ ARMS = (
     "weights_only_ambient",
     "ntt_masked",
     "random",
+    "scaled_random",
     "snip",
 )
 PLAIN = Recipe("sgd", lr=0.02, momentum=0.0, batch=64, steps=300)

@@ -39,6 +39,13 @@ def chosen(record: "Record") -> "pandas.DataFrame":
     return rows[rows["density"].isin((max(record.config.densities), 1.0))]
 
 
+def seeds_of(points: "pandas.DataFrame") -> str:
+    """Return how many seeds the parts of `paired` have, as "5" or "2 to 5"."""
+    counts = points.groupby("part")["seed"].nunique()
+    least, most = counts.min(), counts.max()
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
 def by_step(
     record: "Record",
     column: str,

@@ -120,7 +120,8 @@ def _find(score) -> Score:
     if score not in SCORES:
         close = difflib.get_close_matches(score, SCORES, n=3)
         raise ValueError(
-            f"score: expected one of {sorted(SCORES)}, got {score!r}"
+            f"score: expected one of {sorted(SCORES)}, got {score!r} (Neural Tangent "
+            "Transfer and logit_snip are in paicore.transfer)"
             + (f"; did you mean {' or '.join(close)}?" if close else "")
         )
     return SCORES[score]

@@ -130,9 +130,11 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
+        # NumPy's advice on a file of another kind is to load it unsafely
+        why = "" if "pickle" in str(error) else f" ({error})"
         raise ValueError(
-            f"checkpoint: {path} is no readable checkpoint ({error}); remove it to "
-            "start anew"
+            f"checkpoint: {path} is no readable checkpoint{why}; remove it to start "
+            "anew"
         ) from error
 
 

@@ -1,6 +1,7 @@
-"""When a run is given up."""
+"""When a run is given up, and when its result is doubtful."""
 
 import math
+import warnings
 
 from paicore.forward.weights import all_finite
 from paicore.transfer.objective import Terms
@@ -8,6 +9,7 @@ from paicore.transfer.result import Diverged
 from paicore.transfer.settings import Settings
 from paicore.transfer.state import State
 
+FADED, STUCK = 0.1, 0.9  # shares of the first L2 and of the first distance
 HOPELESS = 1000  # times the loss at first or of a network that is zero: diverged
 
 
@@ -67,6 +69,28 @@ def check_values(settings: Settings, state: State) -> None:
                 state.step,
                 state.log,
             )
+
+
+def warn_if_faded(settings: Settings, state: State) -> None:
+    """Warn of a run that made the weights small and the kernel no better.
+
+    So it goes where the kernel is small against `l2`: with the released settings in a
+    network that is not initialised as the released one.
+
+    Args:
+        settings: The keywords.
+        state: After the last step.
+    """
+    first, last = state.log[0], state.log[-1]
+    faded = last["l2"] < FADED * first["l2"]
+    if faded and last[settings.tangent] > STUCK * first[settings.tangent]:
+        warnings.warn(
+            f"the transfer brought the sum of squared weights from {first['l2']:.3g} "
+            f"to {last['l2']:.3g}, and the {settings.tangent} kernel's distance only "
+            f"from {first[settings.tangent]:.3g} to {last[settings.tangent]:.3g}; try "
+            'normalise="relative" with kernel_weight=1, or a smaller l2',
+            stacklevel=2,
+        )
 
 
 def advice(settings: Settings) -> str:

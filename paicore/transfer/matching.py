@@ -21,7 +21,7 @@ from paicore.transfer.checks import (
     check_network,
     run_dtype,
 )
-from paicore.transfer.divergence import check_alive, check_values
+from paicore.transfer.divergence import check_alive, check_values, warn_if_faded
 from paicore.transfer.objective import Terms, objective
 from paicore.transfer.result import LOG, Transfer
 from paicore.transfer.selection import count, first_masks, masked, turnover
@@ -235,6 +235,7 @@ def transferred(
             if path is not None and path.exists():
                 state = files.resumed(path, state, same)
             run(job, state, path, same, progress)
+            warn_if_faded(settings, state)
             return finished(state)
     except BaseException:
         generator.set_state(before)  # so that the same call can be made again

@@ -73,8 +73,9 @@ def neural_tangent_transfer(
         generator: CPU generator; one number is drawn.
         tangent: "masked" matches the kernel of the student as it trains; "ambient"
             that of the dense architecture at m * theta, as the released code does.
-        block: "cross", the first half of each batch against the second, or
-            "symmetric", the batch against itself, with four times the entries.
+        block: "cross", the first half of each batch against the second (one longer if
+            `batch` is odd), or "symmetric", the batch against itself, with four times
+            the entries.
         estimator: "exact", or "probe": the mean over Gaussian probes v of
             ||(K_s - K_t) v||^2, for networks whose kernel is too large.
         probes: Probes per step of "probe".
@@ -115,7 +116,8 @@ def neural_tangent_transfer(
             update.
         progress: Whether to show a bar; None for only at a terminal.
         checkpoint: Name of an .npz file that is written at each row of the log, and
-            that a run with the same arguments goes on from.
+            that a run with the same arguments goes on from; a finished one returns at
+            once. The number of steps is one of the arguments.
 
     Returns:
         `Transfer`. The log's rows: "step"; "loss" and its terms without their weights

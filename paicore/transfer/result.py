@@ -1,7 +1,7 @@
 """What a transfer ends with, and the error that ends one too early."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -41,9 +41,9 @@ class Transfer:
     """
 
     masks: Masks
-    weights: Mapping[str, Tensor]
-    theta: Mapping[str, Tensor]
-    log: list[dict]
+    weights: Mapping[str, Tensor] = field(repr=False)
+    theta: Mapping[str, Tensor] = field(repr=False)
+    log: list[dict] = field(repr=False)
 
     def apply_(self, net: nn.Module) -> nn.Module:
         """Load the masked weights into a network, in place, and return it.
