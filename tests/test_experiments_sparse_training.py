@@ -9,6 +9,7 @@ import dataclasses
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import transfer_experiments as shared
@@ -228,6 +229,24 @@ def test_a_student_of_the_loss_curves_is_fetched_and_not_matched_again(
     curves.run_curve(supervised, cell("ntt_ambient"))
     assert {*(tmp_path / "build/students").glob("student-*.npz")} == made
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut off", b"no archive"])
+def test_what_was_kept_and_is_damaged_is_made_anew(monkeypatch, tmp_path, damage):
+    monkeypatch.setenv("PAICORE_ROOT", str(tmp_path))
+    made = []
+
+    def compute():
+        made.append(1)
+        return {"a": np.array([1.0, 2.0])}
+
+    for _ in range(2):
+        assert students.kept(True, ("x",), (), compute)["a"].tolist() == [1.0, 2.0]
+    assert len(made) == 1
+    (path,) = (tmp_path / "build/students").iterdir()
+    path.write_bytes(damage)
+    assert students.kept(True, ("x",), (), compute)["a"].tolist() == [1.0, 2.0]
+    assert len(made) == 2
 
 
 def test_the_supervised_phase_is_the_released_one():

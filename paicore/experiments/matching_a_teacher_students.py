@@ -6,6 +6,7 @@ shared by all methods and all three notebooks. What takes minutes is kept under
 ``build/students``, named by the content of everything that goes into it.
 """
 
+import contextlib
 import hashlib
 import io
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from paicore import data, nets, seeds, transfer
 from paicore.experiments import Config
 from paicore.masks import Masks, prunable
+from paicore.masks.container import DAMAGE
 from paicore.records.places import root, write_atomic
 
 NAME = "neural_tangent_transfer"
@@ -247,6 +249,9 @@ def kept(
 ) -> dict[str, np.ndarray]:
     """Compute named arrays, or read them if the same was computed before.
 
+    Conventions: what was kept is found by settings and values, not by the code that
+    made it; ``make clean`` forgets it. A damaged file is made anew.
+
     Args:
         is_kept: Whether to read and write at all.
         names: What is computed, with all its settings; JSON-like.
@@ -262,9 +267,11 @@ def kept(
     for tensor in tensors:
         digest.update(tensor.detach().cpu().contiguous().numpy())
     path = root() / "build/students" / f"{names[0]}-{digest.hexdigest()[:20]}.npz"
-    if not path.exists():
-        content = io.BytesIO()
-        np.savez_compressed(content, **compute())
-        write_atomic(path, content.getvalue())
-    with np.load(path, allow_pickle=False) as file:
+    with contextlib.suppress(*DAMAGE), np.load(path, allow_pickle=False) as file:
+        return dict(file)
+    content = io.BytesIO()
+    np.savez_compressed(content, **compute())
+    write_atomic(path, content.getvalue())
+    content.seek(0)
+    with np.load(content, allow_pickle=False) as file:
         return dict(file)
