@@ -267,8 +267,10 @@ def kept(
     for tensor in tensors:
         digest.update(tensor.detach().cpu().contiguous().numpy())
     path = root() / "build/students" / f"{names[0]}-{digest.hexdigest()[:20]}.npz"
-    with contextlib.suppress(*DAMAGE), np.load(path, allow_pickle=False) as file:
-        return dict(file)
+    # opened here, since NumPy leaves a damaged file open
+    with contextlib.suppress(*DAMAGE), open(path, "rb") as raw:
+        with np.load(raw, allow_pickle=False) as file:
+            return dict(file)
     content = io.BytesIO()
     np.savez_compressed(content, **compute())
     write_atomic(path, content.getvalue())
