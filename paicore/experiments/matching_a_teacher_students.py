@@ -268,9 +268,12 @@ def kept(
         digest.update(tensor.detach().cpu().contiguous().numpy())
     path = root() / "build/students" / f"{names[0]}-{digest.hexdigest()[:20]}.npz"
     # opened here, since NumPy leaves a damaged file open
-    with contextlib.suppress(*DAMAGE), open(path, "rb") as raw:
-        with np.load(raw, allow_pickle=False) as file:
-            return dict(file)
+    with (
+        contextlib.suppress(*DAMAGE),
+        open(path, "rb") as raw,
+        np.load(raw, allow_pickle=False) as file,
+    ):
+        return dict(file)
     content = io.BytesIO()
     np.savez_compressed(content, **compute())
     write_atomic(path, content.getvalue())
