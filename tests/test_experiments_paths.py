@@ -4,6 +4,7 @@
 number that moves there makes the committed records stale.
 """
 
+import copy
 import csv
 import dataclasses
 import math
@@ -71,7 +72,7 @@ def test_only_leaves_the_other_methods_out():
 
 @pytest.mark.parametrize(
     ("name", "count"),
-    [("mlp", 120), ("mlp_bias", 158), ("conv", 1352)],
+    [("mlp", 120), ("mlp_bias", 158), ("mlp_leaky", 158), ("conv", 1352)],
 )
 def test_networks_have_their_paths(name, count):
     net, in_shape = paths_nets.network(name, 0)
@@ -142,6 +143,40 @@ def test_rescaling_units_keeps_the_function_and_the_network(name):
     torch.testing.assert_close(twin(x), net(x), rtol=1e-12, atol=1e-12)
     assert all(torch.equal(before[key], v) for key, v in net.state_dict().items())
     assert not torch.equal(twin[0].weight, net[0].weight)
+
+
+def with_drawn_signs(net, *names):
+    """A copy of a network, each parameter with a sign of its own drawn anew."""
+    twin, g = copy.deepcopy(net), paths_nets.draws(*names, "signs")
+    with torch.no_grad():
+        for p in twin.parameters():
+            p.mul_(2 * torch.randint(2, p.shape, generator=g) - 1)
+    return twin
+
+
+@pytest.mark.parametrize(
+    "name", ["mlp_bias", "mlp_leaky", "conv", "conv_max", "residual"]
+)
+def test_path_sums_trace_and_scores_do_not_see_signs_of_parameters(name):
+    bare = paths_scores.listed_network(name, 0, 6, "keep")
+    flipped = dataclasses.replace(bare, net=with_drawn_signs(bare.net, 0, name))
+    sums = [library.edge_sums(e.net, e.in_shape) for e in (bare, flipped)]
+    for kind in ("sf", "d", "t"):
+        one, other = (paths_nets.flat(getattr(each, kind)) for each in sums)
+        assert paths_nets.relative(other, one) < 1e-12, kind
+    one, other = (library.trace(e.net, e.in_shape) for e in (bare, flipped))
+    assert other == pytest.approx(one, rel=1e-12)
+    spectra = [library.eigenvalues(e.net, e.in_shape, top=2) for e in (bare, flipped)]
+    assert paths_nets.relative(*(each.values for each in spectra)) < 1e-10
+    for row in ("synflow", "synflow_dist", "l2_A", "l2_B", "l2_C", "l2_D", "l2_E",
+                "l2_dist"):  # fmt: skip
+        one, other = (paths_scores.library(row, e) for e in (bare, flipped))
+        assert paths_nets.relative(other, one) < 1e-12, row
+    # what sees the loss sees the signs
+    one, other = (e.net(bare.x).detach() for e in (bare, flipped))
+    assert paths_nets.relative(other, one) > 1e-2
+    one, other = (paths_scores.library("snip", e) for e in (bare, flipped))
+    assert paths_nets.relative(other, one) > 1e-2
 
 
 def test_the_product_of_equal_indices_is_broken_by_two_diagonal_matrices():

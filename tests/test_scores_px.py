@@ -1,5 +1,7 @@
 """PX against enumeration: where the data enter, and where they drop out."""
 
+import copy
+
 import cases
 import path_references
 import pytest
@@ -188,6 +190,32 @@ def test_the_kept_classifier_lets_the_data_in():
     assert float((direction(c.x) - direction(c.x[:2])).norm()) > 1e-3
     same = direction(c.x, classifier="ones") - direction(c.x[:2], classifier="ones")
     assert float(same.norm()) < 1e-12
+
+
+def test_biases_open_the_gates_of_official_and_count_in_exact():
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).double()
+    x, y = inputs((4,), 8), torch.arange(8) % 3
+
+    def scores(raised, variant):
+        twin = copy.deepcopy(net)
+        with torch.no_grad():
+            twin[0].bias.add_(raised)
+            twin[2].bias.add_(raised)
+        found = px(twin, Masks.dense(twin), (x, y), variant=variant)
+        return torch.cat([each.flatten() for each in found.values()])
+
+    # by hand: gates with biases, both networks without
+    w, last = net[0].weight.detach(), net[2].weight.detach()
+    opened = (x**2).sum(1, keepdim=True) * (net[0](x).detach() > 0)
+    slope = (opened @ last.T).sum(0) @ last
+    assert close(
+        scores(0, "official")[:24], (w**2 * slope.abs()[:, None]).ravel(), 1e-12
+    )
+    # at 100 all gates are open: more bias opens nothing, yet stays in the slopes
+    assert not close(scores(0.5, "official"), scores(0, "official"), 1e-2)
+    assert close(scores(200, "official"), scores(100, "official"), 1e-12)
+    assert not close(scores(200, "exact"), scores(100, "exact"), 1e-2)
 
 
 @pytest.mark.parametrize("variant", ["official", "exact"])

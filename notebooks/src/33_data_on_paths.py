@@ -267,6 +267,8 @@ print(tables.by_arm(shown["mnist"], "blank_share"))
 # Zero under Dist with pixels in $[0, 1]$ is arithmetic, as by hand (K3, K4, K6): every
 # path from there has weight zero. Scores without data keep what chance gives (K1, K2,
 # K5): on the digits SynFlow 13.3 % and C 13.7 %, where 13.1 % of the pixels are blank.
+# Chance itself is the expectation; the numbers of K1 and K2 are from images with 11
+# blank pixels of 64.
 #
 # About normalised images we were wrong (K7). A blank pixel is then a constant other
 # than zero, which works as a bias, and the trace does hold its square; so we expected
@@ -306,8 +308,9 @@ print(tables.by_variant(shown["signs"], columns))
 # ## Experiment 3: PX and SynFlow-L2 D
 #
 # Spread is (largest - smallest) / largest of the ratio of two scores, 0 if they are
-# proportional; the overlap is that of the best tenth of the weights. "Masked" scores
-# the network that D leaves at 10 %, whose classes keep different numbers of paths.
+# proportional; overlap is intersection over union, here of the best tenths of the
+# weights. "Masked" scores the network that D leaves at 10 %, whose classes keep
+# different numbers of paths.
 
 # %% tags=["nbval-check-output"]
 columns = {
@@ -318,7 +321,7 @@ print(tables.by_variant(shown["identity"], columns))
 
 # %% [markdown]
 # The overlap of the final masks on MNIST with those of SynFlow and of both squared
-# forms, in percent of the weights that at least one of the two keeps:
+# forms, in percent:
 
 # %% tags=["nbval-check-output"]
 print(tables.overlaps(shown["mnist"], shown["mnist"].config.densities[0]))
@@ -326,8 +329,9 @@ print(tables.overlaps(shown["mnist"], shown["mnist"].config.densities[0]))
 # %% [markdown]
 # With ones everywhere PX is a constant times D while nothing is cut (K10). On the mask
 # the classes' constants differ (K12), by more than a third from largest to smallest,
-# yet 93.7 % of the best tenth are the same. PX, official, is no multiple of D (K11). It
-# shares more of its final mask with D (K13) than PX, exact, does (K14).
+# yet the overlap of the best tenths is 93.7 %. PX, official, is no multiple of D (K11).
+# The overlap of its final mask with D's is above one half (K13) and above that of PX,
+# exact (K14).
 #
 # In Experiment 6 PX, official, trains far worse than D. That made us look, after the
 # fact and without a claim, at how many of the ten classes still end a path of kept
@@ -520,8 +524,8 @@ print(tables.paired(shown["mnist"], "train_loss"))
 #
 # **SNIP** against SynFlow on the digits: our notes had a lower training loss at a lower
 # trace, under plain gradient descent at one rate. The lower trace is there (K33), the
-# lower loss in no seed (K32). Still, the trace is no ranking: at 1 % gated L2 keeps
-# about a third of C's or less, and has the best accuracy on both data sets.
+# lower loss, under Adam, in no seed (K32). Still, the trace is no ranking: at 1 % gated
+# L2 keeps about a third of C's or less, and has the best accuracy on both data sets.
 #
 # None of this shows long training, other learning rates or wide networks.
 
@@ -541,8 +545,7 @@ print(tables.paired(shown["cifar"]))
 # %% [markdown]
 # ## Paper and measured
 #
-# R in the column "paper" is what an abstract says in words, D is ours. Numbers are in
-# the units of the column "quantity".
+# Numbers are in the units of the column "quantity".
 
 # %% tags=["nbval-check-output"]
 print(claims.table("33_data_on_paths", shown))

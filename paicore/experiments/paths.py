@@ -66,7 +66,7 @@ SMALLER = {
     "algebra": {"seeds": 1, "methods": ("mlp", "mlp_leaky", "residual")},
     "spectrum": {"seeds": 1, "width": (4, 3)},
     "rank": {"seeds": 2, "densities": (1.0, 0.4)},
-    "scores": {"seeds": 1, "variants": ("mlp", "mlp_bias")},
+    "scores": {"seeds": 1, "variants": ("mlp", "mlp_bias", "mlp_leaky")},
     "laws": {"seeds": 1},
     "bounds": {"seeds": 3},
     "steps": {"seeds": 2},

@@ -198,7 +198,7 @@ class Scores(Setting):
     """Rows of the table of scores; variants are networks."""
 
     methods: tuple[str, ...] = tuple(ROWS)
-    variants: tuple[str, ...] = ("mlp", "mlp_bias", "conv")
+    variants: tuple[str, ...] = ("mlp", "mlp_bias", "mlp_leaky", "conv")
 
 
 def library(name: str, each: Listed) -> Tensor:

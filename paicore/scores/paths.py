@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from paicore.forward import isolated, prunable
 from paicore.forward.private import like
 from paicore.kernels import paths
+from paicore.kernels.paths.problem import check_floor, check_range, check_real
 
 # Variant -> power of the path sum, and the score from slope and modulus.
 VARIANTS: dict[str, tuple[int, Callable[[Tensor, Tensor], Tensor]]] = {
@@ -77,6 +78,7 @@ def synflow_l2(
     """
     if variant not in ("A", "B", "C", "D", "E"):
         raise ValueError(f"variant: expected 'A' to 'E', got {variant!r}")
+    check_given(masks)
     shape = tuple(inputs_of(batch).shape[1:])
     if variant != "E":
         return _score(net, masks, shape, variant, mode=mode, bias=bias)
@@ -104,10 +106,11 @@ def synflow_dist(
     .. math:: s_i = \sum_{p \ni i} |\pi_p| \, w_{s(p)} \quad (SF), \qquad
               s_i = \sum_{p \ni i} \pi_p^2 \, w_{s(p)} \quad (D)
 
-    Conventions: the weights are statistics of raw pixels, which are >= 0; normalised
-    pixels make scores negative and are refused. A path from a bias has weight 1. The
-    tangent kernel holds x_s^2, so "second_moment" is what belongs to the variants of
-    squared paths.
+    Conventions: the weights are statistics of raw pixels, which are >= 0. A negative
+    weight makes scores negative and is refused, so the "mean" of normalised pixels is;
+    their squares in "mean_sq" and "second_moment" pass, but then blank pixels weigh
+    too. A path from a bias has weight 1. The tangent kernel holds x_s^2, so
+    "second_moment" is what belongs to the variants of squared paths.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed.
@@ -138,6 +141,7 @@ def synflow_dist(
         raise ValueError(f"variant: expected one of {list(VARIANTS)}, got {variant!r}")
     if statistic not in STATISTICS:
         raise ValueError(f"statistic: expected one of {STATISTICS}, got {statistic!r}")
+    check_given(masks)
     x = inputs_of(batch)
     if input_weights is None:
         input_weights = _statistic(like(x, net).double(), statistic)
@@ -175,9 +179,22 @@ def gated_l2(net: nn.Module, masks, batch, *, generator=None) -> dict[str, Tenso
 
     Source: ours, after Gebhart et al. (2021) and Iurada et al. (2024).
     """
+    check_given(masks)
     check_inputs(batch)
     sums = paths.gated_sums(net, like(batch[0], net), masks=masks)
-    return {name: sums[name] * w**2 for name, w in _moduli(net, masks).items()}
+    return _scored(sums, _moduli(net, masks), lambda slope, w: slope * w**2)
+
+
+def check_given(masks) -> None:
+    """Refuse a call without masks.
+
+    Raises:
+        TypeError: there are none.
+    """
+    if masks is None:
+        raise TypeError(
+            "masks: expected a mapping, got None; Masks.dense(net) is dense"
+        )
 
 
 def inputs_of(batch) -> Tensor:
@@ -191,6 +208,7 @@ def inputs_of(batch) -> Tensor:
     if not isinstance(batch[0], Tensor):
         kind = type(batch[0]).__name__
         raise TypeError(f"batch: expected a tensor of inputs, got {kind}")
+    check_real(batch[0], "batch")
     return batch[0]
 
 
@@ -210,8 +228,19 @@ def _score(net, masks, shape, variant, **options) -> dict[str, Tensor]:
     """Return one variant from the slopes of R_q."""
     power, formula = VARIANTS[variant]
     slopes = paths.edge_slopes(net, shape, q=power, masks=masks, **options)
-    moduli = _moduli(net, masks)
-    return {name: formula(slopes[name], each) for name, each in moduli.items()}
+    return _scored(slopes, _moduli(net, masks), formula)
+
+
+def _scored(slopes, moduli: dict[str, Tensor], formula) -> dict[str, Tensor]:
+    """Return the formula's scores; refuse such as float64 cannot hold."""
+    scores = {name: formula(slopes[name], each) for name, each in moduli.items()}
+    for name, each in scores.items():
+        check_range(each, f"the score of {name!r}")
+    largest = max(float(each.max()) for each in scores.values())
+    carried = ((slopes[n] * (w > 0), each) for (n, w), each in
+               zip(moduli.items(), scores.values(), strict=True))  # fmt: skip
+    check_floor(largest, carried, "the score")
+    return scores
 
 
 def _moduli(net: nn.Module, masks) -> dict[str, Tensor]:

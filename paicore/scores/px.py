@@ -5,13 +5,19 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
-from paicore.forward import isolated, logits, private_copy, prunable, run
+from paicore.forward import isolated, logits, private_copy, prunable
 from paicore.forward.private import Guard, like
-from paicore.forward.weights import LAYERS
 from paicore.kernels.paths.algebra import Algebra, Gates
-from paicore.kernels.paths.problem import Problem, check_range, gradients, prepare
+from paicore.kernels.paths.problem import (
+    Problem,
+    check_floor,
+    check_range,
+    gradients,
+    prepare,
+)
+from paicore.kernels.paths.readable import naming_shape
 from paicore.scores.loss import chunks
-from paicore.scores.paths import check_inputs
+from paicore.scores.paths import check_given, check_inputs
 
 SAMPLES = 16  # per-sample gradients held at a time
 
@@ -40,15 +46,17 @@ def px(
     with f^(1) the network of ones under the gates that x opens, f^(2) the network of
     squared weights with open gates, and y(x) the label.
 
-    Conventions: batch norm in mode "eval", its factor gamma as it is; biases left out.
-    In "official" the classifier, the layer that a forward pass calls last, stays as it
-    is in both networks: it is then all that lets the data in. With classifier="ones"
-    it is treated as the others. The network of ones is masked as well. For dense masks
-    its outputs are then the same for all classes, and the score is a constant times D
-    of `synflow_l2` (in mode "exact" for pooling="paths", "authors" for "native");
-    masks that leave the classes different numbers of open paths weigh the classes
-    differently, and the data stay. In "exact" the data enter through the Jacobian
-    itself.
+    Conventions: batch norm in mode "eval", its factor gamma as it is. "official"
+    leaves biases, beta and stored means out of both networks; the gates are those of
+    the real pass, which has them. "exact" differentiates the network as it is, so that
+    paths from biases count as well. In "official" the classifier, the layer that a
+    forward pass calls last, stays as it is in both networks: it is then all that lets
+    the data in. With classifier="ones" it is treated as the others. The network of ones
+    is masked as well. For dense masks its outputs are then the same for all classes,
+    and the score is a constant times D of `synflow_l2` (in mode "exact" for
+    pooling="paths", "authors" for "native"); masks that leave the classes different
+    numbers of open paths weigh the classes differently, and the data stay. In "exact"
+    the data enter through the Jacobian itself.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed.
@@ -85,10 +93,7 @@ def px(
         raise ValueError(f"variant: expected 'official' or 'exact', got {variant!r}")
     if classifier not in ("kept", "ones"):
         raise ValueError(f"classifier: expected 'kept' or 'ones', got {classifier!r}")
-    if masks is None:
-        raise TypeError(
-            "masks: expected a mapping, got None; Masks.dense(net) is dense"
-        )
+    check_given(masks)
     check_inputs(batch)
     if variant == "exact":
         return _exact(net, masks, batch, batch_size)
@@ -115,7 +120,7 @@ def _official(net, masks, x, classifier, pooling, batch_size) -> dict[str, Tenso
     problem = prepare(net, tuple(x.shape[1:]), masks, "zero")
     algebra = Native if pooling == "native" else Algebra
     kept = set(problem.theta) - set(problem.weights)
-    kept |= {_last_called(problem)} if classifier == "kept" else set()
+    kept |= {_classifier(problem)} if classifier == "kept" else set()
     first = _opened(problem, x, kept, algebra, batch_size)  # (k,)
     second = {
         name: (value.clone() if name in kept else value**2).requires_grad_()
@@ -124,32 +129,32 @@ def _official(net, masks, x, classifier, pooling, batch_size) -> dict[str, Tenso
     squares = algebra(2, sources=False).run(problem.twin, second, problem.x)  # (1, k)
     check_range(squares, "the network of squared weights")
     slopes = gradients((first * squares).sum(), second)
-    return {
+    scores = {
         name: problem.theta[name] ** 2 * slopes[name].abs() for name in problem.weights
     }
+    _check_scores(scores, {name: problem.theta[name] for name in problem.weights})
+    return scores
+
+
+def _check_scores(scores: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
+    """Refuse scores beyond float64, and such that vanish with the squared weights."""
+    for name, each in scores.items():
+        check_range(each, f"the score of {name!r}")
+    largest = max(float(each.max()) for each in scores.values())
+    check_floor(largest, ((w, w**2) for w in weights.values()), "the score")
 
 
 @torch.no_grad()
-def _last_called(problem: Problem) -> str:
-    """Return the weight of the Linear or Conv layer that a forward pass calls last."""
-    names = {id(p): name for name, p in problem.twin.named_parameters()}
-    called: list[str] = []
-    hooks = [
-        module.register_forward_hook(
-            lambda module, args, out: called.append(names[id(module.weight)])
+def _classifier(problem: Problem) -> str:
+    """Return the weight of the one layer after which no other leads to the output."""
+    out = Gates().run(problem.twin, problem.theta, problem.x)
+    last = sorted(out.walk.last)
+    if len(last) != 1:
+        raise ValueError(
+            f"net: px takes one layer before the output as the classifier, got {last}; "
+            "classifier='ones' treats all layers alike"
         )
-        for module in problem.twin.modules()
-        if isinstance(module, LAYERS)
-    ]
-    try:
-        run(problem.twin, problem.x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    if not called:
-        raise ValueError("net: no Linear or Conv layer is called as a module, so px "
-                         "cannot tell the last one")  # fmt: skip
-    return called[-1]
+    return last[0]
 
 
 @torch.no_grad()
@@ -178,18 +183,41 @@ def _exact(net, masks, batch, batch_size) -> dict[str, Tensor]:
     weights = {name: w.detach() for name, w in prunable(twin).items()}
     x, y = like(x, twin), _labels(twin, batch)
 
-    def logit(values, sample, label):
-        return functional_call(twin, values, (sample[None],))[0] @ label
-
-    slopes = vmap(grad(logit), (None, 0, 0))
     size = SAMPLES if batch_size is None else batch_size
     sums = {name: torch.zeros_like(w) for name, w in weights.items()}
     for part, labels in chunks(x, y, size):
         with Guard(twin.originals):
-            found = slopes(weights, part, labels)
+            found = _slopes(twin, weights, part, labels)
         for name, each in found.items():
             sums[name] += (each**2).sum(0)
-    return {n: w**2 * sums[n] * masks[n].to(w.device) for n, w in weights.items()}
+    scores = {n: w**2 * sums[n] * masks[n].to(w.device) for n, w in weights.items()}
+    _check_scores(scores, weights)
+    return scores
+
+
+def _slopes(twin, weights, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return the slopes of each sample's label logit, weight by weight (n, *shape)."""
+
+    def logit(values, sample, label):
+        # a copy: a network that works in place must not reach the caller's inputs
+        return functional_call(twin, values, (sample[None].clone(),))[0] @ label
+
+    try:
+        return vmap(grad(logit), (None, 0, 0))(weights, x, labels)
+    except (
+        RuntimeError
+    ):  # a forward pass that vmap cannot run, such as `if x.sum() > 0`
+        rows = [_single(twin, weights, *each) for each in zip(x, labels, strict=True)]
+        return {name: torch.stack([row[name] for row in rows]) for name in weights}
+
+
+@torch.enable_grad()
+def _single(twin, weights, sample: Tensor, label: Tensor) -> dict[str, Tensor]:
+    """Return the slopes of one sample; buffers that the pass writes to are copies."""
+    values = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
+    buffers = {name: each.clone() for name, each in twin.named_buffers()}
+    out = functional_call(twin, values | buffers, (sample[None].clone(),))[0] @ label
+    return gradients(out, values)
 
 
 def _labels(twin: nn.Module, batch) -> Tensor:
@@ -201,7 +229,7 @@ def _labels(twin: nn.Module, batch) -> Tensor:
     if not whole or tuple(y.shape) != (len(x),):
         got = f"{y.dtype} {tuple(y.shape)}" if isinstance(y, Tensor) else type(y)
         raise ValueError(f"batch: expected integer labels ({len(x)},), got {got}")
-    with torch.no_grad():
+    with torch.no_grad(), naming_shape(x, "batch"):
         outputs = logits(twin, like(x[:1], twin)).shape[1]
     y = y.long()
     if int(y.min()) < 0 or int(y.max()) >= outputs:
