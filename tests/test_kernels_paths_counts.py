@@ -7,7 +7,7 @@ from path_references import Residual
 from references import close
 from torch import nn
 
-from paicore import seeds
+from paicore import nets, seeds
 from paicore.kernels import paths
 
 SHAPE = (1, 4, 4)
@@ -86,3 +86,12 @@ def test_sums_and_kernels_are_those_of_all_paths(name):
     assert close(paths.gram(net, SHAPE), jacobian.T @ jacobian, 1e-12)
     ranks = torch.linalg.matrix_rank(jacobian.T @ jacobian, hermitian=True, rtol=1e-11)
     assert paths.rank(net, SHAPE) == ranks
+
+
+def test_torchvision_resnets_have_a_path_form():
+    net = nets.build("torchvision_resnet18", in_shape=(3, 32, 32), classes=2,
+                     generator=seeds.generator(0, "tv"))  # fmt: skip
+    t = paths.edge_sums(net, (3, 32, 32)).t
+    fc = t["fc.weight"].sum(0)
+    assert close(t["fc.bias"], torch.ones(2).double(), 1e-12)
+    assert float(fc.min()) > 0

@@ -138,10 +138,12 @@ def test_the_classifier_is_the_layer_called_last_in_whatever_order_it_was_made()
     assert all(torch.equal(scores[0][n], scores[1][n]) for n in scores[0])
 
 
-def test_a_network_without_a_last_layer_is_refused():
-    net = Functional()
-    with pytest.raises(ValueError, match="cannot tell the last one"):
-        px(net, Masks.dense(net), (inputs((5,)), None))
+def test_the_classifier_is_found_where_layers_are_not_called_as_modules():
+    plain, net = HeadFirst(False).double(), Functional().double()
+    net.load_state_dict(plain.state_dict())
+    x = inputs((5,), 6)
+    scores = [px(each, Masks.dense(each), (x, None)) for each in (plain, net)]
+    assert all(torch.equal(scores[0][n], scores[1][n]) for n in scores[0])
 
 
 class Functional(HeadFirst):

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from paicore import seeds
 from paicore.forward import isolated, private_copy, prunable
 from paicore.forward.private import like
-from paicore.scores.paths import inputs_of
+from paicore.scores.paths import check_given, inputs_of
 from paicore.scores.phew_graph import Layer, Node, reachable, read
 
 DRAWS = 65_536  # uniform numbers drawn at a time
@@ -62,6 +63,7 @@ def phew(
 
     Source: Patil & Dovrolis (2021), ShreyasMalakarjunPatil/PHEW.
     """
+    check_given(masks)
     if kernel not in ("position", "whole"):
         raise ValueError(f"kernel: expected 'position' or 'whole', got {kernel!r}")
     if choice not in ("magnitude", "uniform"):
@@ -85,8 +87,7 @@ def _check_numbers(generator, density, max_walks) -> None:
         TypeError: an argument is of another kind.
         ValueError: a number is out of range.
     """
-    if not isinstance(generator, torch.Generator):
-        raise TypeError(f"generator: expected a torch.Generator, got {generator!r}")
+    seeds.check(generator)
     if density is not None:
         if isinstance(density, bool) or not isinstance(density, (int, float)):
             raise TypeError(f"density: expected a number, got {density!r}")

@@ -15,7 +15,7 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from paicore.forward.linearise import ACTIVATIONS, FUNCTIONS
-from paicore.forward.weights import LAYERS
+from paicore.forward.weights import LAYERS, prunable
 
 SAME_MODULES = (
     *ACTIVATIONS, _BatchNorm, nn.Identity, nn.modules.dropout._DropoutNd,
@@ -83,6 +83,9 @@ def read(twin: nn.Module, x: Tensor) -> list[Node]:
     Raises:
         ValueError: the network cannot be traced, or holds what no walk passes.
     """
+    names = {id(weight): name for name, weight in prunable(twin).items()}
+    if isinstance(twin, LAYERS):  # traced alone, a layer falls apart into functions
+        twin = nn.Sequential(twin)
     try:
         traced = fx.symbolic_trace(twin)
         with torch.no_grad():
@@ -92,12 +95,27 @@ def read(twin: nn.Module, x: Tensor) -> list[Node]:
             f"net: walks need a network that torch.fx can trace ({error})"
         ) from error
     nodes: dict[fx.Node, Node] = {}
+    wanted = _ancestors(traced.graph)
     for each in traced.graph.nodes:
-        if each.op == "output":
-            break
-        if each.op != "get_attr":
-            nodes[each] = _node(traced, each, nodes)
+        # sizes are no tensors; parameters are no signals
+        if each in wanted and each.op != "get_attr" and "tensor_meta" in each.meta:
+            nodes[each] = _node(traced, each, nodes, names)
+    if not any(each.op == "placeholder" for each in nodes):
+        raise ValueError("net: expected logits that depend on the input")
     return list(nodes.values())
+
+
+def _ancestors(graph: fx.Graph) -> set[fx.Node]:
+    """Return the output's node and all that it is made of; others lead nowhere."""
+    result = next(node for node in graph.nodes if node.op == "output").args[0]
+    if not isinstance(result, fx.Node):
+        raise ValueError(f"net: expected a tensor back, got {result}")
+    found, left = set(), [result]
+    while left:
+        if (node := left.pop()) not in found:
+            found.add(node)
+            left += node.all_input_nodes
+    return found
 
 
 def reachable(nodes: list[Node]) -> dict[str, np.ndarray]:
@@ -151,13 +169,16 @@ def _back(nodes: list[Node]) -> dict[int, np.ndarray]:
     return reach
 
 
-def _node(traced: fx.GraphModule, each: fx.Node, nodes: dict) -> Node:
+def _node(traced: fx.GraphModule, each: fx.Node, nodes: dict, names: dict) -> Node:
     """Turn one traced call into a node and link it with what it is made of."""
     shape = _shape(each)
     inputs = [nodes[other] for other in each.all_input_nodes if other in nodes]
     kind, layer = _kind(traced, each), None
     if kind == "layer":
-        layer = _layer(each.target, traced.get_submodule(each.target))
+        module = traced.get_submodule(each.target)
+        if isinstance(module, nn.Linear) and len(shape) != 2:
+            _refuse(each, f"on inputs of {len(shape)} dimensions ")
+        layer = _layer(names[id(module.weight)], module)
     made = Node(kind, shape[1], inputs, layer=layer)
     if kind == "reshape":
         made.positions, rest = divmod(made.units, inputs[0].units)
@@ -165,6 +186,8 @@ def _node(traced: fx.GraphModule, each: fx.Node, nodes: dict) -> Node:
             _refuse(each)
     elif kind == "same" and (len(inputs) != 1 or inputs[0].units != made.units):
         _refuse(each)
+    elif kind == "add" and any(node.units != made.units for node in inputs):
+        _refuse(each, "between different numbers of channels ")
     for node in inputs:
         node.users.append(made)
     return made
@@ -183,9 +206,11 @@ def _kind(traced: fx.GraphModule, each: fx.Node) -> str:
         if isinstance(module, SAME_MODULES):
             return "same"
         return _refuse(each)
-    if each.target in ADDS and len(each.all_input_nodes) == 2:
-        return "add"
+    if each.target in ADDS:  # of a number: the units stay
+        return "add" if len(each.all_input_nodes) == 2 else "same"
     name = getattr(each.target, "__name__", str(each.target))
+    if name == "mean" and not _over_positions(each):
+        return _refuse(each, "over channels or samples ")
     if name in RESHAPES:
         return "reshape"
     if name in SAME or name.startswith(POOLS) or FUNCTIONS.fullmatch(name):
@@ -193,7 +218,15 @@ def _kind(traced: fx.GraphModule, each: fx.Node) -> str:
     return _refuse(each)
 
 
-def _refuse(each: fx.Node) -> str:
+def _over_positions(each: fx.Node) -> bool:
+    """Tell whether a mean leaves samples and channels alone."""
+    axes = each.kwargs.get("dim", each.args[1] if len(each.args) > 1 else None)
+    axes = (axes,) if isinstance(axes, int) else axes or (0,)
+    rank = len(_shape(each.all_input_nodes[0]))
+    return all(axis % rank > 1 for axis in axes)
+
+
+def _refuse(each: fx.Node, where: str = "") -> str:
     """Refuse a call through which no walk is defined.
 
     Raises:
@@ -201,8 +234,8 @@ def _refuse(each: fx.Node) -> str:
     """
     name = getattr(each.target, "__name__", each.target)
     raise ValueError(
-        f"net: {name!r} has no walks; PHEW takes Linear, Conv, BatchNorm, pooling, "
-        "elementwise activations, flattening and residual adds"
+        f"net: {name!r} {where}has no walks; PHEW takes Linear, Conv, BatchNorm, "
+        "pooling, elementwise activations, flattening and residual adds"
     )
 
 
@@ -214,7 +247,7 @@ def _shape(each: fx.Node) -> tuple[int, ...]:
     return tuple(meta.shape)
 
 
-def _layer(path: str, module: nn.Module) -> Layer:
+def _layer(name: str, module: nn.Module) -> Layer:
     """Sum the kernels of a layer into edges between channels."""
     weight = module.weight.detach().abs().double().cpu()
     weight = weight.view(*weight.shape[:2], -1)  # (out, in / groups, positions)
@@ -225,6 +258,6 @@ def _layer(path: str, module: nn.Module) -> Layer:
         rows = slice(group * out // groups, (group + 1) * out // groups)
         norms[rows, group * fan : (group + 1) * fan] = weight[rows].sum(2)
     return Layer(
-        f"{path}.weight", weight.numpy(), norms.T.cumsum(1).numpy(),
+        name, weight.numpy(), norms.T.cumsum(1).numpy(),
         norms.cumsum(1).numpy(), fan, out // groups,
     )  # fmt: skip

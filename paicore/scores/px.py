@@ -49,14 +49,14 @@ def px(
     Conventions: batch norm in mode "eval", its factor gamma as it is. "official"
     leaves biases, beta and stored means out of both networks; the gates are those of
     the real pass, which has them. "exact" differentiates the network as it is, so that
-    paths from biases count as well. In "official" the classifier, the layer that a
-    forward pass calls last, stays as it is in both networks: it is then all that lets
-    the data in. With classifier="ones" it is treated as the others. The network of ones
-    is masked as well. For dense masks its outputs are then the same for all classes,
-    and the score is a constant times D of `synflow_l2` (in mode "exact" for
-    pooling="paths", "authors" for "native"); masks that leave the classes different
-    numbers of open paths weigh the classes differently, and the data stay. In "exact"
-    the data enter through the Jacobian itself.
+    paths from biases count as well. In "official" the classifier, the one layer that
+    no other follows on the way to the output, stays as it is in both networks: it is
+    then all that lets the data in. With classifier="ones" it is treated as the others.
+    The network of ones is masked as well. For dense masks its outputs are then the same
+    for all classes, and the score is a constant times D of `synflow_l2` (in mode
+    "exact" for pooling="paths", "authors" for "native"); masks that leave the classes
+    different numbers of open paths weigh the classes differently, and the data stay. In
+    "exact" the data enter through the Jacobian itself.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed.
@@ -76,10 +76,9 @@ def px(
         dict name -> float64 tensor shaped like the weight, >= 0; larger: keep.
 
     Raises:
-        TypeError: there are no masks.
         ValueError: an option is unknown, "exact" has no labels or none that fit, or
-            "official" finds no layer that is called last. Inputs that are empty or not
-            finite are refused too.
+            "official" finds several layers that no other follows. No masks, and inputs
+            that are empty or not finite, are refused too.
 
     Cost: "official" two forward passes over the batch, one forward and one backward
     pass for a single input; "exact" one backward pass per sample.
@@ -182,7 +181,6 @@ def _exact(net, masks, batch, batch_size) -> dict[str, Tensor]:
     twin = private_copy(net, masks=masks, batch_norm="eval")
     weights = {name: w.detach() for name, w in prunable(twin).items()}
     x, y = like(x, twin), _labels(twin, batch)
-
     size = SAMPLES if batch_size is None else batch_size
     sums = {name: torch.zeros_like(w) for name, w in weights.items()}
     for part, labels in chunks(x, y, size):
@@ -200,24 +198,28 @@ def _slopes(twin, weights, x: Tensor, labels: Tensor) -> dict[str, Tensor]:
 
     def logit(values, sample, label):
         # a copy: a network that works in place must not reach the caller's inputs
-        return functional_call(twin, values, (sample[None].clone(),))[0] @ label
+        tensors = values | _buffers(twin)
+        return functional_call(twin, tensors, (sample[None].clone(),))[0] @ label
 
     try:
         return vmap(grad(logit), (None, 0, 0))(weights, x, labels)
-    except (
-        RuntimeError
-    ):  # a forward pass that vmap cannot run, such as `if x.sum() > 0`
+    except RuntimeError:  # vmap cannot run it: an `if x.sum() > 0`, a buffer written
         rows = [_single(twin, weights, *each) for each in zip(x, labels, strict=True)]
         return {name: torch.stack([row[name] for row in rows]) for name in weights}
 
 
 @torch.enable_grad()
 def _single(twin, weights, sample: Tensor, label: Tensor) -> dict[str, Tensor]:
-    """Return the slopes of one sample; buffers that the pass writes to are copies."""
+    """Return the slopes of the label's logit of one sample."""
     values = {name: w.detach().clone().requires_grad_() for name, w in weights.items()}
-    buffers = {name: each.clone() for name, each in twin.named_buffers()}
-    out = functional_call(twin, values | buffers, (sample[None].clone(),))[0] @ label
+    tensors = values | _buffers(twin)
+    out = functional_call(twin, tensors, (sample[None].clone(),))[0] @ label
     return gradients(out, values)
+
+
+def _buffers(twin: nn.Module) -> dict[str, Tensor]:
+    """Copy the buffers: what a forward pass writes to them is not for the next."""
+    return {name: each.clone() for name, each in twin.named_buffers()}
 
 
 def _labels(twin: nn.Module, batch) -> Tensor:

@@ -7,9 +7,10 @@ Batch norm is in mode "eval" in all of `paths`, with its stored statistics: a ne
 that was never run in training mode has mean 0 and variance 1. Dropout is off. A network
 is a sum over paths only if its activations are positively homogeneous: ReLU and
 LeakyReLU are taken, curved ones (tanh, GELU, ELU, sigmoid, ...) are refused by name,
-and so are products of signals and weights used twice along one path. All sums are
-float64 numbers in units of the parameters: products of them along a path, of their
-squares for the trace and the squared L2 norm.
+and so are products of signals and weights used twice along one path. What cannot be
+read is refused as well: compiled modules and functions, checkpoints, and layers with a
+backward pass of their own. All sums are float64 numbers in units of the parameters:
+products of them along a path, of their squares for the trace and the squared L2 norm.
 """
 
 from paicore.kernels.paths.enumeration import Paths

@@ -62,6 +62,7 @@ class Algebra(Reading):
         self.power, self.sources = power, sources
         self.gates: Iterator | None = None if gates is None else iter(gates)
         self.added: set[str] = set()  # names of the parameters that are added
+        self.left_out = False  # whether a constant was added and left out
 
     def lift(self, value):
         """Return abs(c)^q for a constant, tensors with a walk as they are."""
@@ -79,6 +80,8 @@ class Algebra(Reading):
         if walk is not None and walk.signal:
             return value
         self.added |= walk.edges if walk is not None else frozenset()
+        if walk is None and not self.sources:
+            self.left_out |= bool((torch.as_tensor(value) != 0).any())
         return self.lift(value) if self.sources else 0.0
 
     def linear(self, func: Callable, x, weight, bias=None, *args, **kwargs) -> Tensor:
@@ -250,6 +253,8 @@ class Reach(Algebra):
 
 class Once(torch.autograd.Function):
     """1 where positive, in the forward pass and in the backward pass."""
+
+    on_paths = True  # see `readable.check_backward`
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:

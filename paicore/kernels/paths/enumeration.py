@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from paicore.forward import isolated, isolation
 from paicore.kernels.paths.algebra import Gates
-from paicore.kernels.paths.problem import Problem, prepare
+from paicore.kernels.paths.gated import checked_shape
+from paicore.kernels.paths.problem import Problem, prepare, total
 from paicore.kernels.paths.unroll import CONSTANT, FIRST, Edge, Unroll
 
 Gate = tuple[int, int, int]
@@ -74,6 +75,7 @@ class Paths:
         Row (x, k) holds a_p(x) * x_s where path p ends at output k, and 0 elsewhere;
         times `products` it gives the logits.
         """
+        checked_shape(x)
         x = x.to(self.problem.x)
         gates = Gates()
         with isolation(self.problem.twin), torch.no_grad():
@@ -152,6 +154,7 @@ def enumerate_paths(
     problem = prepare(net, in_shape, masks, bias)
     if problem.x.device.type != "cpu":
         raise ValueError(f"net: expected a network on the CPU, got {problem.x.device}")
+    total(problem, problem.powers(0), 0)  # refuses what node numbers cannot show
     numbers, names, start = {}, [], 1
     for name, alive in problem.alive.items():
         indices = torch.arange(start, start + alive.numel(), dtype=torch.float64)

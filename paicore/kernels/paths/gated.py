@@ -15,7 +15,13 @@ from torch import Tensor, nn
 
 from paicore.forward import isolated
 from paicore.kernels.paths.algebra import Algebra, Gates
-from paicore.kernels.paths.problem import Problem, check_range, gradients, prepare
+from paicore.kernels.paths.problem import (
+    Problem,
+    check_floor,
+    check_range,
+    gradients,
+    prepare,
+)
 
 
 def checked_shape(x: Tensor) -> tuple[int, ...]:
@@ -47,6 +53,8 @@ def _squares(
     values = problem.powers(q)
     out = Algebra(q, gates=gates.kept).run(problem.twin, values, x**2).sum()
     check_range(out, "the gated sum over paths")
+    pairs = ((problem.theta[name], each) for name, each in values.items())
+    check_floor(out.detach(), pairs if q else (), "the gated sum over paths")
     return out, problem, values
 
 

@@ -1,6 +1,6 @@
 """A network made ready for path sums, and the one call that takes such a sum."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from paicore.forward import private_copy, prunable
 from paicore.kernels.paths.algebra import Algebra, Reach
+from paicore.kernels.paths.readable import check_readable
 
 TINY = 1e-290  # below, doubles lose digits soon
 
@@ -69,6 +70,7 @@ def prepare(
     if bias not in ("keep", "zero"):
         raise ValueError(f"bias: expected 'keep' or 'zero', got {bias!r}")
     _check_shape(in_shape)
+    check_readable(net)
     twin = private_copy(net, masks=masks, batch_norm="eval")
     theta = {name: p.detach() for name, p in twin.named_parameters()}
     alive = {name: torch.ones_like(p, dtype=torch.bool) for name, p in theta.items()}
@@ -77,7 +79,8 @@ def prepare(
     device = next(iter(theta.values())).device
     x = torch.ones(1, *in_shape, dtype=torch.float64, device=device)
     if input_weights is not None:
-        x = _checked(input_weights, in_shape).to(x)[None]
+        # a copy: a network that works in place must not reach the caller's tensor
+        x = _checked(input_weights, in_shape).detach().to(x)[None].clone()
     return Problem(twin, theta, alive, tuple(prunable(twin)), x, bias)
 
 
@@ -102,6 +105,18 @@ def check_vector(vector: Mapping[str, Tensor]) -> None:
         raise TypeError(f"vector: expected name -> tensor, got {vector!r}")
     if not all(bool(torch.isfinite(each).all()) for each in tensors):
         raise ValueError("vector: holds NaN or infinity")
+    for name, each in vector.items():
+        check_real(each, f"vector: {name!r}")
+
+
+def check_real(values: Tensor, what: str) -> None:
+    """Refuse complex numbers, whose imaginary part a conversion would drop.
+
+    Raises:
+        ValueError: they are.
+    """
+    if values.is_complex():
+        raise ValueError(f"{what}: expected real numbers, got {values.dtype}")
 
 
 def _checked(weights: Tensor, in_shape: tuple[int, ...]) -> Tensor:
@@ -117,6 +132,7 @@ def _checked(weights: Tensor, in_shape: tuple[int, ...]) -> Tensor:
     if not isinstance(weights, Tensor):
         kind = type(weights).__name__
         raise TypeError(f"input_weights: expected a tensor, got {kind}")
+    check_real(weights, "input_weights")
     if tuple(weights.shape) != tuple(in_shape):
         raise ValueError(
             f"input_weights: expected shape {tuple(in_shape)}, got "
@@ -142,7 +158,7 @@ def total(problem: Problem, values: dict[str, Tensor], q: int):
     algebra = Algebra(q, sources=problem.bias == "keep")
     out = algebra.run(problem.twin, values, problem.x).sum()
     check_range(out, f"R_{q}, the sum over paths of abs(product)^{q},")
-    if float(out.detach()) < TINY and _connected(problem, values):
+    if float(out.detach()) < TINY and _connected(problem):
         raise ValueError(f"net: R_{q}, the sum over paths of abs(product)^{q}, falls "
                          "below the range of float64; rescale the weights")  # fmt: skip
     return out, algebra.added
@@ -160,10 +176,29 @@ def check_range(values: Tensor, what: str) -> None:
         )
 
 
-def _connected(problem: Problem, values: dict[str, Tensor]) -> bool:
-    """Tell whether any path has no zero on it."""
+def check_floor(largest, powers: Iterable[tuple[Tensor, Tensor]], what: str) -> None:
+    """Refuse sums that vanish because powers of numbers in them do.
+
+    Args:
+        largest: The largest of the sums.
+        powers: Pairs of numbers and their powers.
+        what: Name of the sums.
+
+    Raises:
+        ValueError: all sums are nearly 0, and a power is 0 whose number is not.
+    """
+    if float(largest) < TINY and any(
+        bool(((power == 0) & (number != 0)).any()) for number, power in powers
+    ):
+        raise ValueError(
+            f"net: {what} falls below the range of float64; rescale the weights"
+        )
+
+
+def _connected(problem: Problem) -> bool:
+    """Tell whether any path has no zero on it; squares of its numbers may be 0."""
     with torch.no_grad():
-        signs = {name: (each > 0).double() for name, each in values.items()}
+        signs = {name: (p != 0).double() for name, p in problem.theta.items()}
         start = (problem.x > 0).double()
         reach = Reach(sources=problem.bias == "keep")
         return bool((reach.run(problem.twin, signs, start) > 0).any())

@@ -11,16 +11,15 @@ Every path may use a parameter once: `walk` remembers which ones lie behind a te
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from typing import NamedTuple, NoReturn
 
-import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from paicore.forward.private import Guard
+from paicore.kernels.paths.readable import check_backward, naming_shape
 
 
 class Walk(NamedTuple):
@@ -29,10 +28,12 @@ class Walk(NamedTuple):
     Attributes:
         signal: True behind the input; False for a parameter or a view of one.
         edges: Names of the parameters met so far.
+        last: Of a signal, names of the weights of the layers that it came from last.
     """
 
     signal: bool
     edges: frozenset[str]
+    last: frozenset[str] = frozenset()
 
 
 KINDS = {
@@ -93,7 +94,8 @@ class Reading(TorchFunctionMode):
         hooks = list(self._name_calls(net))
         for name, value in parameters.items():
             value.walk = Walk(False, frozenset([name]))
-        x = x.clone()  # the caller's tensor stays unmarked
+        # the caller's tensor stays unmarked; all that depends on x has a grad_fn
+        x = x.detach().requires_grad_().clone()
         x.walk = Walk(True, frozenset())
         self.start(x)
         try:
@@ -107,6 +109,7 @@ class Reading(TorchFunctionMode):
             raise ValueError(f"net: expected logits ({len(x)}, k), got {got}")
         if not hasattr(out, "walk") or not out.walk.signal:
             raise ValueError("net: expected logits that depend on the input")
+        check_backward(out)
         return out
 
     def start(self, x: Tensor) -> None:
@@ -128,21 +131,32 @@ class Reading(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
-        walks = [each.walk for each in _marked((args, tuple(kwargs.values())))]
+        tensors = list(_tensors((args, tuple(kwargs.values()))))
+        walks = [each.walk for each in tensors if hasattr(each, "walk")]
         name, in_place = _call_name(func, kwargs)
+        if name not in METADATA:
+            self._check_followed(tensors)
         if not walks or name in METADATA:
             return func(*args, **kwargs)
         signal = any(walk.signal for walk in walks)
         kind = self._kind(name, signal)
+        args = _in_order(kind, args, kwargs)
         if kind in ("linear", "mul", "div", "batch_norm"):
             self._check_factors(kind, args, kwargs)
         if kind == "shape" and in_place:
             self.refuse(f"calls {name} in place")
-        out = getattr(self, kind, plain)(func, *args, **kwargs)
-        edges = frozenset().union(*(walk.edges for walk in walks))
+        given = (_copied(args[0]), *args[1:]) if in_place and kind == "mul" else args
+        out = getattr(self, kind, plain)(func, *given, **kwargs)
+        walk = _behind(kind, walks, args)
         for each in out if isinstance(out, (tuple, list)) else (out,):
-            each.walk = Walk(signal, edges)
+            each.walk = walk
         return _into(args[0], out) if in_place else out
+
+    def _check_followed(self, tensors: list[Tensor]) -> None:
+        """Refuse what depends on a signal, yet came from a call that was not seen."""
+        if any(not hasattr(t, "walk") and t.grad_fn is not None for t in tensors):
+            self.refuse("uses a signal after a call that cannot be read (torch.jit, "
+                        f"an extension): {PATH_FORM}")  # fmt: skip
 
     def _kind(self, name: str, signal: bool) -> str:
         pool = POOLING.fullmatch(name)
@@ -161,8 +175,8 @@ class Reading(TorchFunctionMode):
     def _check_factors(self, kind: str, args: tuple, kwargs: dict) -> None:
         """Refuse products of signals, and parameters met twice on one path."""
         gain = kwargs.get("weight", args[3] if len(args) > 3 else None)
-        pair = (args[0], gain) if kind == "batch_norm" else (*args, *kwargs.values())
-        walks = [each.walk for each in pair[:2] if hasattr(each, "walk")]
+        pair = (args[0], gain) if kind == "batch_norm" else args[:2]
+        walks = [each.walk for each in pair if hasattr(each, "walk")]
         if sum(walk.signal for walk in walks) > 1:
             self.refuse("multiplies two signals: its output is no sum over paths")
         if kind == "div" and hasattr(pair[1], "walk"):
@@ -178,8 +192,10 @@ class Reading(TorchFunctionMode):
         raise ValueError(f"net: {type(module).__name__} {path!r} {reason}")
 
     def join(self, func: Callable, tensors, *args, **kwargs):
-        """Concatenate signals; refuse constants that are not zero among them."""
+        """Concatenate signals; refuse parameters and constants that are not zero."""
         for each in tensors:
+            if hasattr(each, "walk") and not each.walk.signal:
+                self.refuse("joins a signal with parameters: it is added to nothing")
             if not hasattr(each, "walk") and bool((each != 0).any()):
                 self.refuse("joins a signal with constants")
         return func(tensors, *args, **kwargs)
@@ -202,13 +218,44 @@ def plain(func: Callable, *args, **kwargs):
     return func(*args, **kwargs)
 
 
-def _marked(nested) -> Iterator[Tensor]:
-    """Find the tensors with a walk in nested arguments."""
+def _tensors(nested) -> Iterator[Tensor]:
+    """Find the tensors in nested arguments."""
     for each in nested:
         if isinstance(each, (tuple, list)):
-            yield from _marked(each)
-        elif hasattr(each, "walk"):
+            yield from _tensors(each)
+        elif isinstance(each, Tensor):
             yield each
+
+
+SECOND = {"linear": ("weight", "other", "mat2")} | dict.fromkeys(
+    ("add", "sub", "mul", "div"), ("other",)
+)
+
+
+def _in_order(kind: str, args: tuple, kwargs: dict) -> tuple:
+    """Put the second operand in its place, also if it was given by its name."""
+    for name in SECOND.get(kind, ()):
+        if name in kwargs and len(args) == 1:
+            args = (*args, kwargs.pop(name))
+    return args
+
+
+def _behind(kind: str, walks: list[Walk], args: tuple) -> Walk:
+    """Join what lies behind the arguments of a call."""
+    signal = any(walk.signal for walk in walks)
+    factors = [each.walk for each in args[:2] if hasattr(each, "walk")]
+    weights = [walk.edges for walk in factors if not walk.signal]
+    # a product with a constant is no layer
+    last = weights if weights and kind == "linear" else [walk.last for walk in walks]
+    edges = [walk.edges for walk in walks]
+    return Walk(signal, frozenset().union(*edges), frozenset().union(*last))
+
+
+def _copied(x: Tensor) -> Tensor:
+    """Copy what an in-place call overwrites and the backward pass may need."""
+    copy = x.clone()
+    copy.__dict__.update(x.__dict__)
+    return copy
 
 
 def _call_name(func: Callable, kwargs: Mapping) -> tuple[str, bool]:
@@ -234,15 +281,3 @@ def _into(target: Tensor, out: Tensor) -> Tensor:
 def is_batch_norm(func: Callable) -> bool:
     """Tell whether the call has the arguments of ``functional.batch_norm``."""
     return func is functional.batch_norm
-
-
-@contextmanager
-def naming_shape(x: Tensor) -> Iterator[None]:
-    """Turn what a network says of an input that it cannot take into a named error."""
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, IndexError) as error:
-        raise ValueError(f"in_shape: the network cannot run on inputs of shape "
-                         f"{tuple(x.shape[1:])} ({error})") from error  # fmt: skip

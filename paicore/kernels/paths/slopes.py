@@ -8,6 +8,7 @@ from torch.func import functional_call
 
 from paicore.forward import isolated
 from paicore.forward.private import Guard
+from paicore.kernels.paths.algebra import Algebra
 from paicore.kernels.paths.problem import (
     Problem,
     check_range,
@@ -15,7 +16,7 @@ from paicore.kernels.paths.problem import (
     prepare,
     total,
 )
-from paicore.kernels.paths.reading import naming_shape
+from paicore.kernels.paths.readable import check_backward, naming_shape
 
 
 @isolated
@@ -36,7 +37,8 @@ def edge_slopes(
 
     Conventions: SF is this at q = 1 times abs(theta), T is this at q = 2 and D is T
     times theta^2. The modes are those of `trace`; "authors" takes `bias` and
-    `input_weights` here.
+    `input_weights` here. It runs the network as it is, so with bias="zero" a network
+    that adds a constant is refused.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
@@ -83,8 +85,12 @@ def authors_edges(problem: Problem, q: int) -> dict[str, Tensor]:
     values = problem.powers(q)
     if problem.bias == "zero":
         _drop_sources(problem, values)
-    with Guard(problem.twin.originals), naming_shape(problem.x):
-        out = functional_call(problem.twin, values, (problem.x,)).sum()
+    # a copy, since networks may work in place; with a gradient, so that a backward
+    # pass of a layer's own shows in the first layer too
+    x = problem.x.detach().requires_grad_().clone()
+    with Guard(problem.twin.originals), naming_shape(x):
+        out = functional_call(problem.twin, values, (x,)).sum()
+    check_backward(out)
     check_range(out, f"the output of the network of abs(theta)^{q}")
     grads = gradients(out, values)
     return {name: grads[name] * problem.alive[name] for name in grads}
@@ -93,9 +99,37 @@ def authors_edges(problem: Problem, q: int) -> dict[str, Tensor]:
 @torch.no_grad()
 def _drop_sources(problem: Problem, values: dict[str, Tensor]) -> None:
     """Set biases, beta and the stored means of the private copy to zero."""
+    for name in _added(problem, values):
+        values[name].zero_()
     for path, module in problem.twin.named_modules():
         if isinstance(mean := getattr(module, "running_mean", None), Tensor):
             mean.zero_()
         name = f"{path}.bias".lstrip(".")
         if name in values:
             values[name].zero_()
+
+
+def _added(problem: Problem, values: dict[str, Tensor]) -> set[str]:
+    """Return the names of the parameters that the network adds.
+
+    Raises:
+        ValueError: it adds a constant, which `bias="zero"` cannot leave out here, or
+            holds bare parameters that may be added where no reading can tell.
+    """
+    reading = Algebra(1, sources=False)
+    try:
+        reading.run(problem.twin, values, problem.x)
+    except ValueError as error:
+        bare = [n for n in values if n.rpartition(".")[2] not in ("weight", "bias")]
+        if bare:
+            raise ValueError(
+                f"bias: 'zero' in mode 'authors' cannot tell whether {bare} are added: "
+                f"{error}"
+            ) from error
+        return set()
+    if reading.left_out:
+        raise ValueError(
+            "bias: 'zero' in mode 'authors' runs the network as it is, which adds a "
+            "constant; expected 'keep'"
+        )
+    return reading.added

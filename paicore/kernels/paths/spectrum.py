@@ -13,7 +13,7 @@ is linear in each s_i = theta_i^2 and
 Vectors run over the parameters in the order of ``net.named_parameters()``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from paicore import seeds
 from paicore.forward import isolated
-from paicore.kernels.paths.problem import Problem, check_vector, gradients, prepare
-from paicore.kernels.paths.problem import total as path_total
+from paicore.kernels.paths.problem import check_vector, prepare
+from paicore.kernels.paths.products import Operator, dense, flat, operator
 
 SMALL = 64  # up to here all eigenvalues cost less than a Lanczos run
 
@@ -49,46 +49,6 @@ class Estimate:
 
     value: float
     standard_error: float
-
-
-@dataclass(frozen=True)
-class _Operator:
-    """G on flat vectors of the surviving parameters.
-
-    Attributes:
-        apply: Maps (m,) to (m,).
-        alive: Flat bool tensor (P,) with m surviving entries.
-        shapes: name -> shape, in order.
-    """
-
-    apply: Callable[[Tensor], Tensor]
-    alive: Tensor
-    shapes: dict[str, torch.Size]
-
-
-def _operator(problem: Problem, params: str) -> _Operator:
-    """Build the graph of dR_2/ds once; each product is one backward pass through it."""
-    values = problem.powers(2)
-    out, added = path_total(problem, values, 2)
-    names = problem.names(params, added)
-    values = {name: values[name] for name in names}
-    slopes = gradients(out, values, create_graph=True)
-    flat = _flat({name: slopes[name] for name in names})
-    alive = _flat({name: problem.alive[name] for name in names})
-    theta = _flat({name: problem.theta[name] for name in names})[alive]
-    diagonal = flat.detach()[alive]
-
-    def apply(v: Tensor) -> Tensor:
-        u = torch.zeros_like(flat).masked_scatter_(alive, theta * v)
-        mixed = _flat(gradients(flat @ u, values, retain_graph=True))[alive]
-        return diagonal * v + theta * mixed
-
-    return _Operator(apply, alive, {name: values[name].shape for name in names})
-
-
-def _flat(tensors: Mapping[str, Tensor]) -> Tensor:
-    """Chain tensors to one vector, in their order."""
-    return torch.cat([each.flatten() for each in tensors.values()])
 
 
 @isolated
@@ -124,30 +84,18 @@ def matvec(
     input.
     """
     check_vector(vector)
-    operator = _operator(prepare(net, in_shape, masks, bias), params)
+    kernel = operator(prepare(net, in_shape, masks, bias), params)
     given = {name: tuple(each.shape) for name, each in vector.items()}
-    wanted = {name: tuple(shape) for name, shape in operator.shapes.items()}
+    wanted = {name: tuple(shape) for name, shape in kernel.shapes.items()}
     if given != wanted:
         raise ValueError(f"vector: expected names and shapes {wanted}, got {given}")
-    v = _flat({name: vector[name] for name in wanted}).to(operator.alive.device)
-    alive = operator.alive
+    v = flat({name: vector[name] for name in wanted}).to(kernel.alive.device)
+    alive = kernel.alive
     product = torch.zeros(len(alive), dtype=torch.float64, device=alive.device)
-    product[alive] = operator.apply(v.double()[alive])
-    sizes = [shape.numel() for shape in operator.shapes.values()]
-    parts = zip(operator.shapes.items(), product.split(sizes), strict=True)
+    product[alive] = kernel.apply(v.double()[alive])
+    sizes = [shape.numel() for shape in kernel.shapes.values()]
+    parts = zip(kernel.shapes.items(), product.split(sizes), strict=True)
     return {name: part.view(shape) for (name, shape), part in parts}
-
-
-def _dense(operator: _Operator) -> Tensor:
-    """Return G on the surviving parameters, one product per column."""
-    m = int(operator.alive.sum())
-    rows = torch.zeros(m, m, dtype=torch.float64, device=operator.alive.device)
-    unit = torch.zeros_like(rows[0]) if m else rows
-    for i in range(m):
-        unit[i] = 1.0
-        rows[i] = operator.apply(unit)
-        unit[i] = 0.0
-    return (rows + rows.T) / 2
 
 
 @isolated
@@ -174,7 +122,7 @@ def gram(
 
     Cost: m Hessian-vector products; 8 m^2 bytes.
     """
-    return _dense(_operator(prepare(net, in_shape, masks, bias), params))
+    return dense(operator(prepare(net, in_shape, masks, bias), params))
 
 
 @isolated
@@ -211,28 +159,33 @@ def eigenvalues(
 
     Accuracy: Lanczos runs to rounding; `residuals` bound the error.
     """
-    operator = _operator(prepare(net, in_shape, masks, bias), params)
-    m = int(operator.alive.sum())
+    if generator is not None:
+        seeds.check(generator)
+    kernel = operator(prepare(net, in_shape, masks, bias), params)
+    m = int(kernel.alive.sum())
     number = isinstance(top, int) and not isinstance(top, bool)
     if top is not None and not (number and 1 <= top <= m):
         raise ValueError(f"top: expected an int from 1 to {m}, got {top!r}")
     if top is None or m <= SMALL or top > m // 2:
-        dense = _dense(operator)
-        values, vectors = torch.linalg.eigh(dense)
+        whole = dense(kernel)
+        values, vectors = torch.linalg.eigh(whole)
         values, vectors = values.flip(0)[:top], vectors.flip(1)[:, :top]
-        return Eigenvalues(values, (dense @ vectors - vectors * values).norm(dim=0))
-    return _lanczos(operator, m, top, generator)
+        return Eigenvalues(values, (whole @ vectors - vectors * values).norm(dim=0))
+    return _lanczos(kernel, m, top, generator)
 
 
 def _lanczos(
-    operator: _Operator, m: int, top: int, generator: torch.Generator | None
+    kernel: Operator, m: int, top: int, generator: torch.Generator | None
 ) -> Eigenvalues:
     """Run ARPACK on the operator and measure what it found."""
-    device = operator.alive.device
+    device = kernel.alive.device
+    if not kernel.diagonal.any():  # ARPACK has no vector to begin with
+        zeros = torch.zeros(top, dtype=torch.float64, device=device)
+        return Eigenvalues(zeros, zeros.clone())
 
     def apply(v: np.ndarray) -> np.ndarray:
         given = torch.as_tensor(v.ravel(), dtype=torch.float64, device=device)
-        return operator.apply(given).cpu().numpy()
+        return kernel.apply(given).cpu().numpy()
 
     generator = generator or seeds.generator(0, "paths", "lanczos")
     start = torch.randn(m, generator=generator, dtype=torch.float64,
@@ -283,18 +236,20 @@ def frobenius(
     Accuracy: the square is unbiased; `standard_error` is that of its mean over the
     probes, carried to the root to first order.
     """
-    operator = _operator(prepare(net, in_shape, masks, bias), params)
+    if generator is not None:
+        seeds.check(generator)
+    kernel = operator(prepare(net, in_shape, masks, bias), params)
     if probes is None:
-        return Estimate(float(_dense(operator).norm()), 0.0)
+        return Estimate(float(dense(kernel).norm()), 0.0)
     if isinstance(probes, bool) or not isinstance(probes, int) or probes < 2:
         raise ValueError(f"probes: expected an int >= 2 or None, got {probes!r}")
     if generator is None:
         raise ValueError("generator: random probes need one, got None")
-    m, device = int(operator.alive.sum()), operator.alive.device
+    m, device = int(kernel.alive.sum()), kernel.alive.device
     squares = torch.empty(probes, dtype=torch.float64, device="cpu")
     for i in range(probes):
         z = torch.randint(2, (m,), generator=generator, device="cpu").double() * 2 - 1
-        squares[i] = operator.apply(z.to(device)).square().sum()
+        squares[i] = kernel.apply(z.to(device)).square().sum()
     root = float(squares.mean()) ** 0.5
     spread = float(squares.std()) / probes**0.5
     return Estimate(root, spread / (2 * root) if root else 0.0)

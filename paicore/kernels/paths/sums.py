@@ -13,7 +13,6 @@ Batch norm is in mode "eval" in all of `paths`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from paicore.forward import isolated
@@ -104,9 +103,10 @@ def trace(
     parameters, runs the network otherwise as it is (batch norm in eval mode) on ones
     and adds up all gradients: constants stay unsquared, so average pooling over n
     positions inflates the trace n-fold; max pooling counts one position of its window;
-    stored means and eps stay unsquared; no module is refused. The trace is linear in
-    the number of outputs and not invariant to rescaling hidden units: compare it
-    within one architecture.
+    stored means and eps stay unsquared; no module is refused but compiled ones, and
+    those with a backward pass of their own. The trace is linear in the number of
+    outputs and not invariant to rescaling hidden units: compare it within one
+    architecture.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
@@ -181,8 +181,7 @@ def norm(
     if isinstance(q, bool) or q not in (1, 2):
         raise ValueError(f"q: expected 1 or 2, got {q!r}")
     problem = prepare(net, in_shape, masks, bias, input_weights)
-    with torch.no_grad():
-        return float(total(problem, problem.powers(q), q)[0]) ** (1 / q)
+    return float(total(problem, problem.powers(q), q)[0].detach()) ** (1 / q)
 
 
 @isolated
@@ -211,8 +210,7 @@ def count(
     Cost: one forward pass for one input, in float64.
     """
     problem = prepare(net, in_shape, masks, bias)
-    with torch.no_grad():
-        return float(total(problem, problem.powers(0), 0)[0])
+    return float(total(problem, problem.powers(0), 0)[0].detach())
 
 
 @isolated
