@@ -21,7 +21,7 @@
 # | replay (default) | committed records | 1 CPU core | 10 s | 1 GB |
 # | `smoke` | digits, narrow networks | 1 CPU core | 25 s | 1 GB |
 # | `quick` | digits, MNIST, CIFAR-10 subsets | 1 CPU core | 20 min | 3 GB |
-# | `paper` | FC to 5000, ResNet-20, VGG11; 3 seeds | 1 GPU | 80 h (estimate) | 16 GB |
+# | `paper` | FC, ResNet-20, VGG11; all 13 | 1 GPU | 80 h; 600 h (estimates) | 16 GB |
 
 # %% [markdown]
 # ## What we check
@@ -98,8 +98,7 @@ for record in shown.values():
 # $J_\pi$ holds inputs and gates, $\Pi$ only weights. A step of gradient descent moves
 # the outputs by $-\eta \, \Theta \, \partial L / \partial f$, so a large kernel moves
 # them far, and $\operatorname{tr} \Theta \le \sigma_1^2(J_\pi) \operatorname{tr} \Pi$.
-# This bound is loose by orders of magnitude; at best the trace can *rank* masks. There
-# are three reasons for caution.
+# This bound is loose; at best the trace can *rank* masks. Three reasons for caution:
 #
 # 1. **Density.** Fewer weights have a smaller trace, and train worse.
 # 2. **The learning rate.** What enters the step is $\eta \, \Theta$. At one fixed rate
@@ -191,10 +190,10 @@ else:
 # **Figure 1.** Over all densities a larger trace goes with a lower loss, clearest when
 # the rate is tuned. Quick profile, five seeds, one point per mask: one rate for all
 # (left), each mask's best rate (middle), $n/\lambda_{\max}$ (right). Masks without a
-# path are left out, the axis is cut at 2.6; chance is $\log 10$, about 2.3.
-# *Alt text: three clouds of points against the trace on a logarithmic axis. Left,
-# losses leave 2.3 only at traces above 100. Middle, they fall from 2.3 to near zero,
-# GraSP at temperature 1 far above the others. Right, they fall and rise again.*
+# path are left out, the axis is cut at 2.6; chance is $\log 10$, about 2.3. *Alt text:
+# three clouds of points against the trace on a logarithmic axis. Left, losses leave 2.3
+# only at traces above 10. Middle, they fall from 2.3 to near zero, GraSP at temperature
+# 1 far above the others. Right, they fall and rise again.*
 
 # %% tags=["nbval-check-output"]
 own = {"variant": experiments.ONE}
@@ -221,7 +220,8 @@ for column in ("tuned_rate", "top", "lambda_loss"):
 # density 0.0316 the best rates lie between 0.1 and 1.7 for all but random masks, and
 # hardly follow the trace. Nor does the kernel: at density 0.316 GraSP's top eigenvalue
 # is 78 times that of SynFlow, at temperature 1 even 270 times, with smaller traces. At
-# $n/\lambda_{\max}$ such masks hardly move in 120 steps, while random ones reach 0.124.
+# $n/\lambda_{\max}$ such masks are far from done after 120 steps, while random ones
+# reach 0.124.
 #
 # ## Experiment 2: what is left within one density
 #
@@ -258,10 +258,8 @@ else:
 # **Figure 2.** With each mask at its best rate the trace orders the masks of one
 # density: over all ten methods the correlation is between -0.5 and -0.75 at every
 # density. Quick profile; five seeds, intervals of 95 % over seeds. Below zero a larger
-# trace goes with a lower loss.
-# *Alt text: three panels of points with bars, three per density. Middle: all points
-# below zero. Left: nearer to zero, reaching it below density 0.01. Right: below zero
-# from 0.1 to 0.01, scattered elsewhere.*
+# trace goes with a lower loss. *Alt text: three panels of points with bars. Middle: all
+# points below zero. Left and right: most are, but data-dependent ones cross it.*
 
 # %% tags=["nbval-check-output"]
 rates = ("fixed_loss", "tuned_loss", "lambda_loss")
@@ -284,8 +282,9 @@ if record.rows is not None:
 
 # %% [markdown]
 # **The primary claim holds.** "all, tuned loss": -0.63 [-0.74 -0.53] (K1), Student's
-# interval a little wider, at density 0.0316 alone -0.63 (K2). It holds at
-# $n/\lambda_{\max}$ (K7), and tuning makes it larger: it does not only know the rate.
+# interval nearly twice as wide, at density 0.0316 alone -0.63 (K2). It holds at
+# $n/\lambda_{\max}$ with SNIP and GraSP in (K7), among data-free masks not. Tuning
+# makes it larger.
 #
 # **But it tells families apart, not their members.** Among data-free masks it is -0.40,
 # without the random ones -0.09, the interval on both sides of zero. Within the five
@@ -332,7 +331,7 @@ print(tables.rank_table(record, ("rank",), scope="within", measures=("tuned_loss
                         sets=("all", "data_free_but_random", "shuffled")))  # fmt: skip
 
 # %% [markdown]
-# Speed and accuracy tell the same story. At densities 0.00316 and 0.001 random,
+# At densities 0.00316 and 0.001 random,
 # magnitude and SNIP masks have no path left, or nearly none: chance and a trace of
 # zero. What remains of a correlation there says whether a network is connected.
 #
@@ -344,14 +343,15 @@ print(tables.rank_table(record, ("rank",), scope="within", measures=("tuned_loss
 
 # %% tags=["nbval-check-output"]
 print(tables.twin_table(shown["losses"], "tuned_loss"))
+print("the shuffled masks:")
 shuffled = {"variant": experiments.ONE + " shuffled"}
 print(tables.spread_table(shown["losses"], "trace", keep=shuffled))
 
 # %% [markdown]
 # **Where paths are few, which weights stay matters.** At density 0.0316 SynFlow's loss
 # is 1.166 lower than that of its twin (K19), GraSP's 1.433, and the trace knows it: 144
-# against 0.0775. **Where they are many it does not.** At density 0.316 shuffling costs
-# SynFlow 0.027, and the trace falls by a factor of 14 all the same. GraSP at
+# against 0.0775. **Where they are many it matters less.** At density 0.316 shuffling
+# costs SynFlow 0.027, and the trace falls by a factor of 14 all the same. GraSP at
 # temperature 1 even *gains* 1.439 by it, in all seeds, while its trace falls from 713
 # to 228.
 #
@@ -378,21 +378,24 @@ print(shown["authors_grid"].message)
 
 # %% [markdown]
 # **FC.** The wider networks agree with the primary claim: tuned and at density 0.1
-# -0.74 and -0.84, five masks in a cell. Again it tells random masks, and here
-# GraSP's, from the rest. FC-100, with intervals, has -0.35 [-0.59 -0.20] (K9), though
-# its trace is mostly that of biases, which no mask prunes; over weights alone it has
-# -0.51 [-0.64 -0.37] (K40). Pooled, density alone is ahead.
+# -0.74 and -0.84, five masks in a cell. Again it tells random masks, and here GraSP's,
+# from the rest. FC-100, with intervals, has -0.35 [-0.59 -0.20] (K9), but at density
+# 0.01 no FC-100 gets below 2.27, so that says little. The traces of all three are
+# mostly those of biases, which no mask prunes; over weights alone FC-100 has -0.51
+# [-0.64 -0.37] (K40). Pooled, neither trace nor density is clearly ahead.
 #
 # **The narrow ResNet-20 shows nothing**: +0.26 with a standard deviation of 0.40. Its
-# traces range over four orders of magnitude, its tuned losses from 2.12 to 2.21: after
-# 50 steps it is hardly trained, and decides little.
+# mean tuned losses lie between 2.12 and 2.21: after 50 steps it is hardly trained, and
+# decides little.
 
 # %% tags=["nbval-check-output"]
-for case in experiments.FAMILY.cases[-1:]:
+for case in (experiments.FAMILY.cases[0], experiments.FAMILY.cases[-1]):
     keep = {"variant": case.name}
     if shown["fc_family"].profile == "quick":
-        for column in ("trace", "fixed_loss", "tuned_loss"):
+        print(case.name)
+        for column in ("trace", "trace_weights", "tuned_loss"):
             print(tables.spread_table(shown["fc_family"], column, keep=keep))
+print("resnet20")
 for column in ("trace", "fixed_loss", "tuned_loss"):
     print(tables.spread_table(shown["conv_family"], column))
 
@@ -431,9 +434,9 @@ else:
 # %% [markdown]
 # **Figure 3.** The wider the network, the less trace, weights and kernel move, and a
 # pruned one moves like a narrower one, but for random masks. Quick profile; after 60
-# steps, mean over n seeds, single seeds as faint points; 10 % kept.
-# *Alt text: three panels with lines that fall with width, dense lowest, random highest
-# by one to two orders of magnitude.*
+# steps, mean over n seeds, single seeds as faint points; 10 % kept. *Alt text: three
+# panels with lines, most of which fall with width; random is highest by a factor of 4
+# to 40, dense mostly lowest.*
 
 # %% tags=["nbval-check-output"]
 for column in ("loss", "trace", "trace_change", "weights_moved", "outputs_moved",
@@ -492,10 +495,9 @@ for column in ("weights_moved", "outputs_eval", "outputs_train"):
 # Step 0 is before any image was seen: stored mean 0, stored variance 1. After 50
 # updates weights have moved by a fifth to a quarter, but the trace has fallen to two
 # ten-thousandths in the dense network and grown by 400,000 in the random one: the
-# stored variances, squared, layer upon layer. The authors' tracker in training mode
-# starts 60 million times below its own value in mode "eval" (K34) and sees nothing of
-# this. The exact trace and theirs in mode "eval" differ at the start by 64, pooling's
-# constant.
+# stored variances, squared, layer upon layer. In the dense network the authors' tracker
+# in training mode starts 62 to 93 million times below its own value in mode "eval"
+# (K34), and theirs in mode "eval" is 64 times the exact one, pooling's constant.
 #
 # ## Experiment 6: which score keeps the trace, and which empties layers
 #
@@ -540,9 +542,9 @@ for column in ("trace", "over_synflow", "narrowest"):
 # %% [markdown]
 # "narrowest" counts units of the thinnest hidden layer that lie on a path. C keeps as
 # much trace as SynFlow at density 0.316 and 16 % more at 0.01 (K21, K22). Greedy
-# deletion is no better: at 0.01 it is behind C in the worst seed, by more than the 2 %
-# of K20. The other side of a large trace is few units with many edges each: at 0.01 the
-# narrowest layer of C has 6 of 100 units, that of D 14 (K23).
+# deletion keeps more than C down to 0.1, and at 0.01 less in two seeds, by more than
+# the 2 % of K20. The other side of a large trace is few units with many edges each: at
+# 0.01 the narrowest layer of C has 6 of 100 units, that of D 14 (K23).
 #
 # Two ways to lose a layer altogether: FC-100 with PyTorch's own biases (paths that
 # begin late have few factors, and squares make them weigh more); and a bottleneck of
@@ -604,12 +606,13 @@ for column in ("gradient", "over_fork", "over_data_free", "over_least", "overlap
 print(claims.table("32_trace_and_training", shown))
 
 # %% [markdown]
-# Of 40 claims 35 hold. K3 and K5 fail in the trace's favour, K20 by one seed, K24 and
+# Of 40 claims 35 hold. K3 and K5 fail in the trace's favour, K20 by two seeds, K24 and
 # K25 by the number of weights.
 #
-# **Does the trace predict training?** It tells connected masks from broken ones, beyond
-# density and at all three kinds of rate; much of that is in the layers' densities.
-# Among masks that are in order, such as SynFlow's variants, it says hardly anything.
+# **Does the trace predict training?** It tells random masks, which are nearly cut, from
+# others, and families from each other, beyond density; much of that is in the layers'
+# densities. Among masks that are in order, such as SynFlow's variants, it says hardly
+# anything.
 #
 # ## What differs from the paper and why
 #

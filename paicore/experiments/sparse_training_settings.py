@@ -145,8 +145,9 @@ FASHION_CNN = replace(
     seeds=1,
     methods=("ntt_ambient", "random", "snip", "dense"),
     few=(),
-    densities=(0.01, 0.1),
+    densities=(0.01, 0.03, 0.1, 0.2),
 )
+SWEEP_CNN = replace(FASHION_CNN, data="mnist")
 LAYERS = replace(
     LENET5,
     seeds=2,
