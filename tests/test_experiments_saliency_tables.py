@@ -1,0 +1,135 @@
+"""Tables of notebook 41: from made rows to text, and a sentence where nothing ran."""
+
+from types import SimpleNamespace
+
+import pandas
+import pytest
+
+from paicore import claims, records
+from paicore.experiments import saliency
+from paicore.experiments import saliency_tables as tables
+
+NOT_RUN = SimpleNamespace(rows=None, message="toy: not run")
+TABLES = {
+    "grid": lambda record: tables.grid(record, "value"),
+    "spans": lambda record: tables.spans(record, ("value",)),
+    "counts": tables.counts,
+    "layers": lambda record: tables.layers(record, "a"),
+    "masks": tables.masks,
+}
+
+
+def record(rows, **config):
+    return SimpleNamespace(
+        rows=pandas.DataFrame(rows), config=SimpleNamespace(**config), message="toy"
+    )
+
+
+def run(method, seed, step, variant="", **values):
+    return {"run": f"{method},{variant},{seed}", "method": method, "seed": seed,
+            "step": step, "variant": variant, "density": 0.5, **values}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_what_is_not_run_says_so(name):
+    assert TABLES[name](NOT_RUN) == "toy: not run"
+
+
+def test_a_grid_holds_means_and_deviations_in_the_order_of_the_config():
+    rows = [
+        run(name, seed, step, value=10 * step + seed)
+        for name in ("b", "a")
+        for seed in (1, 3)
+        for step in (0, 1)
+    ]
+    made = record(rows, methods=("a", "b"), variants=("",))
+    head, first, second = tables.grid(made, "value").splitlines()
+    assert head.split() == ["n", "=", "2", "0", "1"]
+    assert first.split() == ["a", "2", "±1.4", "12", "±1.4"]
+    assert second.startswith("b")
+    _, bare, _ = tables.grid(made, "value", scale=100, form=".1f", sd=False).split("\n")
+    assert bare.split() == ["a", "200.0", "1200.0"]
+
+
+def test_a_grid_fixes_what_is_asked_and_leaves_dashes():
+    rows = [run("a", 0, 0, "x", value=1.0), run("a", 0, 0, "y", value=float("nan")),
+            run("a", 0, 1, "x", value=2.0)]  # fmt: skip
+    made = record(rows, methods=("a",), variants=("y", "x"))
+    table = tables.grid(made, "value", lines=("variant",)).splitlines()
+    assert [line.split() for line in table[1:]] == [["y", "-", "-"], ["x", "1", "2"]]
+    assert "y" not in tables.grid(made, "value", across="variant", at={"step": 1})
+
+
+def test_spans_name_rounding_and_nothing():
+    rows = [run("a", 0, 0, value=1e-15, other=float("nan")),
+            run("a", 1, 0, value=0.25, other=float("nan"))]  # fmt: skip
+    made = record(rows, methods=("a",), variants=("",))
+    _, line = tables.spans(made, ("value", "other")).splitlines()
+    assert line.split() == ["a", "rounding", "to", "0.25", "-"]
+    assert tables.span(pandas.Series([0.0, 0.0])) == "0"
+    assert tables.span(pandas.Series([3e-16, 5e-15])) == "rounding"
+
+
+def test_counts_say_where_rounding_differs():
+    rows = [run("a", 0, 0, kept=5, rounded=4), run("b", 0, 0, kept=7, rounded=7)]
+    made = record(rows, methods=("a", "b"), densities=(0.5,))
+    line = tables.counts(made).splitlines()[1]
+    assert line.split() == ["0.5", "5", "7", "1", "of", "2"]
+
+
+def test_layers_and_masks_are_added_up():
+    kept = {(0, 0): 5, (0, 1): 1, (1, 0): 5, (1, 1): 1}
+    rows = [
+        run("a", *place, "x", weights=10, kept=n, shared=n - 1, again=0, effective=n)
+        for place, n in kept.items()
+    ]
+    last = {"weights": 10, "effective": 0}
+    rows += [
+        run("a", 2, 0, "x", kept=6, shared=6, again=6, **last),
+        run("a", 2, 1, "x", kept=0, shared=0, again=0, **last),
+    ]
+    made = record(rows, methods=("a",), variants=("x",))
+    first, second = tables.layers(made, "a").splitlines()[1:]
+    assert first.split() == ["layer", "0", "10", "53.33"]
+    assert second.split() == ["layer", "1", "10", "6.67"]
+    line = tables.masks(made).splitlines()[1]
+    # 4/6, 4/6 and 6/6 shared; an empty layer in one of three
+    assert line.split() == ["a", "x", "0.778", "0.333", "0.667", "0.3"]
+
+
+def test_claims_speak_of_what_the_experiments_have():
+    found = claims.schema.load("41_saliency")
+    assert len({claim.id for claim in found}) == len(found) > 80
+    for claim in found:
+        experiment = saliency.EXPERIMENTS[claim.experiment]
+        assert claim.reduce["column"] in experiment.values, claim.id
+        config = experiment.profiles["quick"]
+        cells = experiment.cells(config)
+        for name in ("method", "variant"):
+            wanted = {claim.reduce[name]} if name in claim.reduce else set()
+            if claim.rule.get("by") == name:
+                wanted |= set(claim.rule["order"])
+            assert wanted <= {cell[name] for cell in cells}, claim.id
+
+
+def test_every_claim_can_fail():
+    for claim in claims.schema.load("41_saliency"):
+        assert claim.paper["letter"] == "D"
+        if claim.rule["kind"] == "bound":
+            value = claim.paper["value"]
+            far = 1e9 if claim.rule["sense"] == "<=" else -1e9
+            assert not claims.rules.fits(claim, far, 0.0), (claim.id, value)
+
+
+def test_claims_of_records_on_file_have_verdicts():
+    settings = records.settings(
+        profile="best", recompute=False, seeds=0, device="auto", only=""
+    )
+    shown = {
+        name: records.load_or_run(experiment, settings)
+        for name, experiment in saliency.EXPERIMENTS.items()
+    }
+    verdicts = claims.evaluate("41_saliency", shown)
+    for verdict in verdicts:
+        is_run = shown[verdict.claim.experiment].rows is not None
+        assert is_run == (verdict.verdict != "not run"), verdict.claim.id
