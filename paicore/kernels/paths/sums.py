@@ -106,7 +106,8 @@ def trace(
     stored means and eps stay unsquared; no module is refused but compiled ones, and
     those with a backward pass of their own. The trace is linear in the number of
     outputs and not invariant to rescaling hidden units: compare it within one
-    architecture.
+    architecture. Each bias of an output adds exactly 1, which may hide the rest in a
+    sparse network: params="prunable", bias="zero" is what data-free scores see.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k); not changed. Batch norm is in mode
