@@ -196,8 +196,7 @@ for row in Theta.tolist():
 # $$ T_i = \sum_{p \ni i} \Bigl(\frac{\partial \pi_p}{\partial \theta_i}\Bigr)^2, \qquad
 #    \operatorname{tr} \Pi = \sum_i T_i . $$
 #
-# So one backward pass of the squared network gives the trace of a kernel between all
-# paths.
+# So one backward pass gives the trace of a kernel between all paths.
 
 # %% tags=["nbval-check-output"]
 squares = [(w**2).detach().requires_grad_() for w in net.parameters()]
@@ -267,6 +266,7 @@ for rate in (0.08, 0.04, 0.02, 0.01):
 # | L2-Dist | $\frac12 \sum \pi_p^2 \, w_s$ | $D_i$, weighted by $w_s$ | mean |
 # | gated L2 (ours) | $\frac12 \sum_x \sum a_p x_s^2 \pi_p^2$ | $D_i$, if open | yes |
 # | PX | bound on $\operatorname{tr} \Theta$ | $D_i$ times what is open | yes |
+# | PX, all ones | $\frac c2 \sum \pi_p^2$ | $c \, D_i$ | $c$ only |
 # | PX, exact | none | $\theta_i^2$ times squared slopes | yes |
 #
 # GraSP's $\Pi$ and $u$ both depend on the weight; $w_s$ is the mean of the input that a
@@ -379,7 +379,7 @@ if record.rows is not None:
 # finds its top. MLP 6-8-6-3 with biases, one draw per panel, quick profile; values
 # below $10^{-20}$ are drawn there; Lanczos was asked for eight. *Alt text: three panels
 # of eigenvalues on a logarithmic axis. They fall over some decades, then by more than
-# ten at a vertical line, further left the fewer weights are kept.*
+# ten at a vertical line, at a smaller number the fewer weights are kept.*
 
 # %% tags=["nbval-check-output"]
 print("counts that equal the rank of the listed Jacobian, of n masked networks")
@@ -387,8 +387,8 @@ print(tables.ranks(shown["rank"]))
 
 # %% [markdown]
 # The count is right on all 144 networks (K7), the naive one wrong on 79 of the 108
-# pruned ones (K8). The count also bounds the rank of every tangent kernel, whatever the
-# inputs (K9). The last column says how often 60 random inputs reach it: on 39 of the
+# pruned ones (K8). The count also bounds the rank of every tangent kernel
+# (K9). The last column says how often 60 random inputs reach it: on 39 of the
 # 144, and once on the 48 residual ones. A unit that is off on all inputs, for one, adds
 # nothing.
 #
@@ -402,8 +402,8 @@ print(tables.spread(shown["scores"], "off"))
 
 # %% [markdown]
 # All rows agree, to 1.44e-15 (K10). "px" is PX as released, with a classifier that is
-# neither squared nor set to one. "px_ones" treats it as the other layers, and is a
-# constant times D: the data drop out. So here, with dense masks and neither batch norm
+# neither squared nor set to one. "px_ones" treats it as the other layers: a
+# constant $c$ times D. So here, with dense masks and neither batch norm
 # nor pooling, the released score differs from D by its classifier alone.
 #
 # ## Experiment 4: two laws
@@ -582,7 +582,7 @@ print(tables.rankings(shown["ranking"]))
 #
 # ## Experiment 8: one real step
 #
-# The toy's step, on MLPs 6-8-6-3 and from 0.8 downwards, each half the one before. If
+# The toy's step, on MLPs 6-8-6-3 and from 0.8 downwards, halved each time. If
 # the residual is of second order, halving divides it by four. A unit that switches
 # should spoil that.
 

@@ -23,7 +23,7 @@
 # |---|---|---|---|---|
 # | replay (default) | committed records, digits | 1 CPU core | 10 s | 1 GB |
 # | `smoke` | digits, narrow networks | 1 CPU core | 25 s | 1 GB |
-# | `quick` | digits and MNIST, FC-100 | 1 CPU core | 8 min | 2 GB |
+# | `quick` | digits and MNIST, FC-100 | 1 CPU core | 8 to 35 min | 2 GB |
 # | `paper` | CIFAR-10, ResNet-20 and VGG11 | 1 GPU | 40 h (estimate) | 40 GB |
 
 # %% [markdown]
@@ -111,7 +111,7 @@ for record in shown.values():
 #
 # PX, exact, lets the paths of an image cancel as the trace does, and of the outputs
 # takes that of the label $y(x)$. Each row adds something to one above it, so that
-# comparing neighbours says what the addition is worth. The weight of a pixel can be the
+# neighbours say what it is worth. The weight of a pixel can be the
 # mean, as in the authors' code; the mean squared; or the second moment, which is what
 # the trace contains. The authors' own SynFlow-L2-Dist is another formula, A: SynFlow's
 # score times $\lvert\theta_i\rvert$, with the mean image as input.
@@ -244,7 +244,7 @@ else:
 
 # %% [markdown]
 # **Figure 1.** SynFlow spreads its first-layer weights over all pixels, blank ones
-# included; the scores that look at the images follow the strokes, and of them only
+# included; the other three follow the strokes, and of them only
 # gated L2 keeps weights on blank pixels, on the digits. Each picture has its own scale,
 # black is none. Quick record, one seed.
 # *Alt text: two rows of five square pictures, digits above MNIST. First the mean image,
@@ -267,8 +267,8 @@ print(tables.by_arm(shown["mnist"], "blank_share"))
 # Zero under Dist with pixels in $[0, 1]$ is arithmetic, as by hand (K3, K4, K6): every
 # path from there has weight zero. Scores without data keep what chance gives (K1, K2,
 # K5): on the digits SynFlow 13.3 % and C 13.7 %, where 13.1 % of the pixels are blank.
-# Chance itself is the expectation; the numbers of K1 and K2 are from images with 11
-# blank pixels of 64.
+# So does PX, official: its images enter as one number per class. The numbers of K1 and
+# K2 are from images with 11 blank pixels of 64.
 #
 # About normalised images we were wrong (K7). A blank pixel is then a constant other
 # than zero, which works as a bias, and the trace does hold its square; so we expected
@@ -282,7 +282,7 @@ print(tables.by_arm(shown["mnist"], "blank_share"))
 #
 # The authors' code takes the mean image from pixels in $[0, 1]$, but trains on
 # normalised ones. What if the mean is normalised too? The library refuses negative
-# weights of pixels; the experiment runs the same sum without the refusal.
+# weights of pixels; the experiment does not.
 
 # %% tags=["nbval-check-output"]
 columns = {
@@ -300,7 +300,7 @@ print(tables.by_variant(shown["signs"], columns))
 # nearly all of its weights lie on paths. But such a score is no longer a share of the
 # path sum. A weight with a very negative one carries much and is pruned first.
 #
-# With squares nothing is negative. The mean squared, however, gives normalised pixels
+# With squares nothing is negative. The mean squared gives normalised pixels
 # near the average a weight near zero and blank ones a large one: 21.2 % of the
 # survivors lie there, more than chance puts there.
 
@@ -429,9 +429,10 @@ else:
 
 # %% [markdown]
 # **Figure 3.** PHEW's layers stay the widest at every density. The path sums differ
-# most in the first layer, where SynFlow and SynFlow-L2 C keep the fewest units and
-# scores that look at the images two to four times as many. Quick record.
-# *Alt text: three panels, units in use against hidden layer, one line per method.*
+# most in the first layer, where at 1 % SynFlow and SynFlow-L2 C keep the fewest units,
+# D, without data, twice as many, second-moment and gated scores three to four times.
+# Quick record. *Alt text: three panels, units in use against hidden layer, one line per
+# method.*
 
 # %% tags=["nbval-check-output"]
 print(tables.layer_widths(shown["mnist"], shown["mnist"].config.densities[-1]))
@@ -456,7 +457,7 @@ print(tables.layer_widths(shown["digits"], shown["digits"].config.densities[-1])
 # by its own size, so that no method wins by a rate that suits its trace. What is
 # compared is one method less another in the same seed, with the 95 % interval of
 # Student's t. Of 78 intervals (13 pairs, three densities, two data sets) about four
-# would leave out zero if nothing differed at all.
+# would leave out zero if nothing differed.
 
 # %%
 both = [shown[name] for name in ("digits", "mnist")]
@@ -510,17 +511,19 @@ print(tables.paired(shown["mnist"]))
 print(tables.paired(shown["mnist"], "train_loss"))
 
 # %% [markdown]
-# **Dist** helps at 1 % on MNIST, by 7.5 points for SynFlow (K28) and by as much for D
-# (K30). On the digits the same step is within the noise (K29 does not hold). L2-Dist A,
-# the authors' combination, stays 7.9 points behind ours on MNIST, not on the digits.
-# Raw and normalised pixels end within a point of each other there.
+# **Dist** helps at 1 % on MNIST, by 7.5 points for SynFlow (K28; at 10 % it costs 0.4)
+# and by as much for D (K30). On the digits the same step is within the noise (K29 does
+# not hold). L2-Dist A, the authors' combination, stays 7.9 points behind ours on MNIST,
+# not on the digits. Raw and normalised pixels end within a point of each other on
+# MNIST.
 #
 # **Gates** add nothing clear on MNIST (K31 does not hold) and 10.6 points on the digits
 # at 1 %, where nothing was claimed. **PX, official**, loses 19.2 and 32.7 points to D
-# at 1 %: the dropped classes. PX, exact, is nowhere clearly ahead of gated L2.
+# at 1 %: the dropped classes, counted on the digits only. PX, exact, is nowhere clearly
+# ahead of gated L2.
 #
-# **PHEW** is level with the path sums at 10 % and 3 % and falls behind at 1 %, not what
-# its abstract, about other networks and data, led us to expect (K27).
+# **PHEW** is level in accuracy with the path sums at 10 % and 3 % and falls behind at
+# 1 %, not what its abstract, about other networks and data, led us to expect (K27).
 #
 # **SNIP** against SynFlow on the digits: our notes had a lower training loss at a lower
 # trace, under plain gradient descent at one rate. The lower trace is there (K33), the
@@ -540,12 +543,9 @@ print(tables.paired(shown["mnist"], "train_loss"))
 print(tables.paired(shown["cifar"]))
 
 # %% [markdown]
-# K35 to K37 wait for it.
-
-# %% [markdown]
 # ## Paper and measured
 #
-# Numbers are in the units of the column "quantity".
+# Units are in the column "quantity".
 
 # %% tags=["nbval-check-output"]
 print(claims.table("33_data_on_paths", shown))
@@ -558,7 +558,7 @@ print(claims.table("33_data_on_paths", shown))
 # %% [markdown]
 # ## What differs from the paper and why
 #
-# * **The printed papers are unread beyond their abstracts.** Which formula of
+# * **Only abstracts were read.** Which formula of
 #   SynFlow-L2 and which weight of pixels the paper prints is unknown. Definitions come
 #   from code: uditsaxena/Synaptic-Flow `Pruners/pruners.py` (Dist, A),
 #   ShreyasMalakarjunPatil/PHEW and iurada/px-ntk-pruning `lib/pruners.py` (C, PX).
