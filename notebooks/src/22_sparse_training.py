@@ -55,7 +55,7 @@ import torch
 from scipy.stats import t as student_t
 
 from paicore import claims, figures, nets, prune, records, rescale, transfer
-from paicore.experiments import sparse_training, what_does_the_work
+from paicore.experiments import sparse_training
 from paicore.experiments import sparse_training_released as released
 from paicore.experiments import sparse_training_tables as tables
 from paicore.experiments.matching_a_teacher_logs import prediction
@@ -84,9 +84,7 @@ shown = {
     name: records.load_or_run(experiment, settings)
     for name, experiment in sparse_training.EXPERIMENTS.items()
 }
-smoke_test = what_does_the_work.EXPERIMENTS["smoke_test"]  # of notebook 23
-students = records.load_or_run(smoke_test, settings)
-for record in (*shown.values(), students):
+for record in shown.values():
     print(record.message)
 
 # %% [markdown]
@@ -475,7 +473,7 @@ for name in ("densities_lenet5_mnist", "densities_lenet5"):
 # *Question.* How much of the lead is the gain that every mask loses? Digits, 5 %, 160
 # steps, five seeds. Each mask is trained three times: as it is, divided by $\sqrt d$,
 # and calibrated as above, on a batch of 100. `mask_only_masked` is a student's mask on
-# the teacher's weights. The students are in `smoke_test` of notebook 23, the same
+# the teacher's weights. The students are in `digits_students`, the same
 # setting and seeds.
 #
 # *We expect* calibration to help all, and dividing to hurt magnitude, SNIP and the
@@ -491,6 +489,7 @@ if record.rows is not None:
         look["label"] += f" (n={found['n'].max()})"
         errors = {"yerr": found["sd"], "capsize": 2}
         ax.errorbar(range(len(order)), found["mean"], **errors, **look)
+    students = shown["digits_students"]
     if students.rows is not None:
         rival = tables.bands(students, along="density", at=last)
         for name, line in (("ntt_masked", "-"), ("ntt_ambient", "--")):
@@ -518,7 +517,7 @@ change = (heading, tables.table, {**forms, "column": "over_as_is"})
 print(tables.report(shown["gain_calibrated"], at_end, change))
 heading = "students and others in the same setting, percent"
 options = {"along": "density", "at": last}
-print(tables.report(students, (heading, tables.table, options)))
+print(tables.report(shown["digits_students"], (heading, tables.table, options)))
 
 # %% [markdown]
 # K30 to K33 hold, though calibrating changes hardly more than the noise: +2.2 points

@@ -3,8 +3,8 @@
 `supervised` is the released demo at full length, `released_rand` its random baseline on
 the released draws, `short` a short form over five seeds. `lenet5`, `densities_*`,
 `global_scope`, `across_data` and `conv4` vary one thing each; `gain_calibrated` on the
-digits, `gain_calibrated_mnist` and `gain_calibrated_lenet5` take the gain out of the
-comparison; `layers` and `first_layer` ask what survives where.
+digits (with `digits_students`), `gain_calibrated_mnist` and `gain_calibrated_lenet5`
+take the gain out of the comparison; `layers` and `first_layer` ask what survives where.
 """
 
 from dataclasses import replace
@@ -32,6 +32,7 @@ from paicore.experiments.sparse_training_settings import (
     RAND,
     RELEASED,
     SHORT,
+    STUDENTS,
     SWEEP,
     SWEEP_CNN,
     TWICE,
@@ -111,6 +112,10 @@ DECLARED = {
     ),
     "gain_calibrated": (
         run_curve, CURVE, DIGITS, tiny(DIGITS), None, "2 min on 1 CPU core", "",
+    ),
+    "digits_students": (
+        run_curve, CURVE, STUDENTS, tiny(STUDENTS), None,
+        "1 min on 1 CPU core after smoke_test of 23_what_does_the_work, else 2 min", "",
     ),
     "gain_calibrated_mnist": (
         run_curve, CURVE, EQUAL_GAIN,

@@ -96,6 +96,13 @@ DIGITS = Training(
     rivals=("as_is",),
     keep=True,
 )
+# Who stands beside the masks of `DIGITS`; notebook 23 begins with them.
+STUDENTS = replace(
+    DIGITS,
+    methods=("ntt_ambient", "ntt_masked", "random", "scaled_random", "snip", "dense"),
+    variants=("",),
+    rivals=("random",),
+)
 # Every baseline on equal gain, layerwise and global, against the student of its seed.
 GAINS = {"few": (), "variants": ("as_is", "calibrated"),
          "rivals": ("as_is", "ntt_ambient")}  # fmt: skip

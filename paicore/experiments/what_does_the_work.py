@@ -15,9 +15,9 @@ from paicore.experiments.matching_a_teacher_students import Phase, cells
 from paicore.experiments.sparse_training import tiny
 from paicore.experiments.sparse_training_curves import CURVE, Training, run_curve
 from paicore.experiments.sparse_training_settings import (
-    DIGITS,
     FULL,
     SHORT,
+    STUDENTS,
     shortened,
 )
 from paicore.experiments.what_does_the_work_modes import MODES, run_modes
@@ -45,12 +45,7 @@ MNIST = replace(
     sgd=replace(PLAIN, steps=1_250),
     rivals=("random",),
 )
-SMOKE_TEST = replace(
-    DIGITS,
-    methods=("ntt_ambient", "ntt_masked", "random", "scaled_random", "snip", "dense"),
-    variants=("",),
-    rivals=("random",),
-)
+SMOKE_TEST = STUDENTS
 ON_DIGITS = replace(
     SMOKE_TEST,
     methods=(
