@@ -224,6 +224,11 @@ def test_a_journal_line_is_json_and_any_changed_byte_is_noticed():
         assert decode(line[:place]) is None
 
 
+def test_a_line_that_is_whole_but_no_run_is_damaged():
+    assert decode(encode({"run": "a,1,,0", "rows": []})[:-1]) is None
+    assert decode(encode({"note": 1})[:-1]) is None
+
+
 def test_of_two_lines_for_one_run_the_first_counts(root):
     path = root / "j.jsonl"
     lines = [{"run": "a,1,,0", "cell": {}, "rows": [{"step": s}]} for s in (1, 2)]
@@ -468,6 +473,37 @@ def test_the_command_line_runs_merges_and_promotes(root, monkeypatch, capsys):
     assert "4 runs in" in capsys.readouterr().out
     assert main(["promote"]) == 0
     assert "00_tour/quick/tiny.csv" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--profile", "paper"], "profile: tiny has no paper; it has"),
+        (["--profile", "quick", "--jobs", "-2"], "jobs: expected 0 or more, got -2"),
+    ],
+)
+def test_what_cannot_be_run_as_asked_ends_with_an_error(
+    root, monkeypatch, capsys, words, says
+):
+    some = {name: PROFILES[name] for name in ("smoke", "quick")}
+    tiny = dataclasses.replace(TINY, profiles=some)
+    monkeypatch.setattr("paicore.records.__main__.find", lambda _: {"tiny": tiny})
+    assert main(["run", "00_tour", "tiny", *words, "--device", "cpu"]) == 1
+    assert says in capsys.readouterr().err
+    assert not [*(root / "build").rglob("*.jsonl")]
+
+
+def test_a_file_in_the_place_of_a_folder_is_an_error_of_one_line(
+    root, monkeypatch, capsys
+):
+    monkeypatch.setattr("paicore.records.__main__.find", find)
+    (root / "build").mkdir(exist_ok=True)
+    (root / "build" / "journal").write_text("in the way")
+    words = ["run", "00_tour", "tiny", "--profile", "quick", "--device", "cpu"]
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert len(error.splitlines()) == 1
 
 
 def test_an_unknown_notebook_is_an_error():

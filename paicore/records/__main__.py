@@ -11,6 +11,7 @@ import dataclasses
 import sys
 from collections.abc import Callable
 
+from paicore.experiments import Experiment
 from paicore.records import (
     Settings,
     SweepStopped,
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except (SweepStopped, ValueError, RuntimeError) as error:
+    except (SweepStopped, ValueError, RuntimeError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -74,6 +75,8 @@ def _run(options: argparse.Namespace) -> None:
     if unknown := [name for name in names if name not in experiments]:
         known = ", ".join(experiments)
         raise ValueError(f"{options.notebook} has no {unknown[0]}; it has {known}")
+    if options.experiment:  # of a whole notebook, what has no such profile is left out
+        _check_profile(experiments[options.experiment], options.profile)
     chosen = _chosen(options)
     executor = _executor(options, chosen.device)
     if chosen.device == "cpu":
@@ -83,6 +86,13 @@ def _run(options: argparse.Namespace) -> None:
     for name in names:
         record = load_or_run(experiments[name], chosen, executor=executor)
         print(record.message)
+
+
+def _check_profile(experiment: Experiment, profile: str) -> None:
+    """Refuse a profile that an experiment asked for by name does not have."""
+    if profile not in experiment.profiles:
+        known = ", ".join(experiment.profiles)
+        raise ValueError(f"profile: {experiment.name} has no {profile}; it has {known}")
 
 
 def _chosen(options: argparse.Namespace) -> Settings:
@@ -101,6 +111,8 @@ def _chosen(options: argparse.Namespace) -> Settings:
 
 def _executor(options: argparse.Namespace, device: str) -> Callable | None:
     """Return the factory of an executor that the options ask for."""
+    if options.jobs < 0:
+        raise ValueError(f"jobs: expected 0 or more, got {options.jobs}")
     if options.dask and options.jobs:
         raise ValueError("jobs: a cluster has its own number of workers; drop --jobs")
     if options.dask:

@@ -51,12 +51,13 @@ def encode(entry: dict) -> bytes:
 
 
 def decode(line: bytes) -> dict | None:
-    """Return the entry of a line without its line end, None when its check fails."""
+    """Return the entry of a line without its line end, None where it is damaged."""
     body = line[_BODY:]
     check = hashlib.sha256(body).hexdigest()[:_CHECK].encode()
     if line[:_BODY] != _HEAD + check + b'", ':
         return None
-    return json.loads(b"{" + body)
+    entry = json.loads(b"{" + body)
+    return entry if {"run", "cell", "rows"} <= entry.keys() else None
 
 
 def read(path: Path) -> tuple[Journal, int]:
