@@ -7,9 +7,9 @@ records stale.
 
 from dataclasses import replace
 
+import experiment_cases as shared
 import pytest
 import torch
-import transfer_experiments as shared
 
 from paicore import claims, nets, records
 from paicore.experiments import data_on_paths as work

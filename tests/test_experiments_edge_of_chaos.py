@@ -5,12 +5,11 @@ tests/expected/11_edge_of_chaos.csv anew; a number that moves there makes the co
 records stale.
 """
 
-import csv
 import dataclasses
 import itertools
 import math
-from pathlib import Path
 
+import experiment_cases as shared
 import numpy as np
 import pytest
 import torch
@@ -26,7 +25,7 @@ from paicore.experiments import (
 )
 from paicore.kernels import meanfield
 
-EXPECTED = Path(__file__).resolve().parent / "expected" / "11_edge_of_chaos.csv"
+NOTEBOOK = "11_edge_of_chaos"
 SINGLE = {"batches": 1e-3}  # in float32; the others agree to 1e-6
 
 
@@ -53,15 +52,9 @@ def smoke_values(name):
     }
 
 
-def expected_values(name):
-    with EXPECTED.open(encoding="utf-8", newline="") as file:
-        _, *lines = csv.reader(file)
-    return {tuple(key): float(value) for *key, value in lines if key[0] == name}
-
-
 @pytest.mark.parametrize("name", study.EXPERIMENTS)
 def test_smoke_values_are_those_on_file(name):
-    found, wanted = smoke_values(name), expected_values(name)
+    found, wanted = smoke_values(name), shared.expected_values(NOTEBOOK, name)
     assert set(found) == set(wanted)
     for key, value in found.items():
         close = pytest.approx(
@@ -264,15 +257,6 @@ def test_the_batch_of_one_is_the_first_sample_of_the_others():
     assert x.flatten(1).square().mean(1).tolist() == pytest.approx([1] * 50, rel=1e-5)
 
 
-def write_expected():
-    """Write the values of today; for a change that is meant to move them."""
-    with EXPECTED.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("experiment", "run", "step", "column", "value"))
-        for name in study.EXPERIMENTS:
-            for key, value in smoke_values(name).items():
-                out.writerow((*key, f"{value:.12g}"))
-
-
 if __name__ == "__main__":
-    write_expected()
+    every = [smoke_values(name) for name in study.EXPERIMENTS]
+    shared.write_expected(NOTEBOOK, {k: v for one in every for k, v in one.items()})

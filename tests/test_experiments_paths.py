@@ -5,11 +5,10 @@ number that moves there makes the committed records stale.
 """
 
 import copy
-import csv
 import dataclasses
 import math
-from pathlib import Path
 
+import experiment_cases as shared
 import pytest
 import torch
 
@@ -25,7 +24,7 @@ from paicore.experiments import (
 )
 from paicore.kernels import paths as library
 
-EXPECTED = Path(__file__).resolve().parent / "expected" / "31_paths.csv"
+NOTEBOOK = "31_paths"
 
 
 def smoke_values(name):
@@ -40,15 +39,9 @@ def smoke_values(name):
     }
 
 
-def expected_values(name):
-    with EXPECTED.open(encoding="utf-8", newline="") as file:
-        _, *lines = csv.reader(file)
-    return {tuple(key): float(value) for *key, value in lines if key[0] == name}
-
-
 @pytest.mark.parametrize("name", paths.EXPERIMENTS)
 def test_smoke_values_are_those_on_file(name):
-    found, wanted = smoke_values(name), expected_values(name)
+    found, wanted = smoke_values(name), shared.expected_values(NOTEBOOK, name)
     assert set(found) == set(wanted)
     for key, value in found.items():
         # the distance of a ratio of small residuals from 4 is mostly cancelled
@@ -252,15 +245,6 @@ def test_masks_of_a_ranked_network_have_the_asked_density():
     assert masks.total == Masks.dense(net).total == 10 * 20 + 20 * 20 + 20 * 4
 
 
-def write_expected():
-    """Write the values of today; for a change that is meant to move them."""
-    with EXPECTED.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("experiment", "run", "step", "column", "value"))
-        for name in paths.EXPERIMENTS:
-            for key, value in smoke_values(name).items():
-                out.writerow((*key, f"{value:.12g}"))
-
-
 if __name__ == "__main__":
-    write_expected()
+    every = [smoke_values(name) for name in paths.EXPERIMENTS]
+    shared.write_expected(NOTEBOOK, {k: v for one in every for k, v in one.items()})

@@ -4,11 +4,10 @@
 anew; a number that moves there makes the committed records stale.
 """
 
-import csv
 import dataclasses
 import math
-from pathlib import Path
 
+import experiment_cases as shared
 import pytest
 import torch
 from references import layers as prunable_layers
@@ -27,7 +26,7 @@ from paicore.experiments import (
 from paicore.forward import prunable
 from paicore.scores import saliency_sums
 
-EXPECTED = Path(__file__).resolve().parent / "expected" / "41_saliency.csv"
+NOTEBOOK = "41_saliency"
 # Trained accuracies are not the same on all machines.
 UNCERTAIN = {"accuracy", "accuracy_shuffled", "by_place", "over_one"}
 
@@ -47,15 +46,9 @@ def smoke_values(name):
     }
 
 
-def expected_values(name):
-    with EXPECTED.open(encoding="utf-8", newline="") as file:
-        _, *lines = csv.reader(file)
-    return {tuple(key): float(value) for *key, value in lines if key[0] == name}
-
-
 @pytest.mark.parametrize("name", saliency.EXPERIMENTS)
 def test_smoke_values_are_those_on_file(name):
-    found, wanted = smoke_values(name), expected_values(name)
+    found, wanted = smoke_values(name), shared.expected_values(NOTEBOOK, name)
     assert set(found) == set(wanted)
     for key, value in found.items():
         close = pytest.approx(wanted[key], rel=1e-4, abs=1e-9, nan_ok=True)
@@ -248,15 +241,6 @@ def test_phases_leave_out_what_costs_too_much():
     assert math.isnan(rows[0]["accuracy"])
 
 
-def write_expected():
-    """Write the values of today; for a change that is meant to move them."""
-    with EXPECTED.open("w", encoding="utf-8", newline="") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(("experiment", "run", "step", "column", "value"))
-        for name in saliency.EXPERIMENTS:
-            for key, value in smoke_values(name).items():
-                out.writerow((*key, f"{value:.12g}"))
-
-
 if __name__ == "__main__":
-    write_expected()
+    every = [smoke_values(name) for name in saliency.EXPERIMENTS]
+    shared.write_expected(NOTEBOOK, {k: v for one in every for k, v in one.items()})

@@ -9,10 +9,10 @@ import dataclasses
 import math
 from types import SimpleNamespace
 
+import experiment_cases as shared
 import numpy as np
 import pytest
 import torch
-import transfer_experiments as shared
 
 from paicore import seeds
 from paicore.experiments import matching_a_teacher as matching

@@ -10,11 +10,11 @@ import itertools
 import math
 from dataclasses import replace
 
+import experiment_cases as shared
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import transfer_experiments as shared
 
 from paicore import records
 from paicore.data import normalise

@@ -10,9 +10,9 @@ import math
 from functools import cache
 from itertools import groupby
 
+import experiment_cases as shared
 import pytest
 import torch
-import transfer_experiments as shared
 from torch.nn import functional
 
 from paicore import Masks, claims, records

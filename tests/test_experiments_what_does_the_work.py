@@ -5,9 +5,9 @@ tests/expected/23_what_does_the_work.csv anew; a number that moves there makes t
 committed records stale.
 """
 
+import experiment_cases as shared
 import pytest
 import torch
-import transfer_experiments as shared
 
 from paicore.experiments import matching_a_teacher_students as students
 from paicore.experiments import what_does_the_work as work

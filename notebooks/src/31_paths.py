@@ -530,10 +530,10 @@ print(tables.poolings(shown["pooling"]))
 
 # %% [markdown]
 # With an epsilon of 0 in batch norm the ratio on ResNet-20 is 64 over the weights (K34)
-# and 63.9999996 over all parameters (K35): the last bias escapes the factor. As built
-# it is 64.0050379, because only one of them squares the epsilon (K36). The exact trace,
-# 1.93e+09, agrees with an earlier mean of three draws, 1.73e9 (K37), but loosely: its
-# standard deviation over draws is 3.68e+08. On VGG-11 the authors' trace is one 35th of
+# and 63.9999997 over all parameters (K35): the last bias escapes the factor. As built
+# it is 64.0050361, because only one of them squares the epsilon (K36). The exact trace,
+# 1.94e+09, agrees with an earlier mean of three draws, 1.73e9 (K37), but loosely: its
+# standard deviation over draws is 2.61e+08. On VGG-11 the authors' trace is one 35th of
 # the exact one (K38): the maximum loses more than the average adds. So it cannot
 # compare a ResNet with a VGG.
 #

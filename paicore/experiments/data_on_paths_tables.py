@@ -8,6 +8,7 @@ from scipy import stats
 
 from paicore.experiments.data_on_paths_arms import ARMS
 from paicore.experiments.data_on_paths_facts import HIDDEN, OTHERS
+from paicore.experiments.tables import in_columns
 
 if TYPE_CHECKING:
     import numpy
@@ -75,7 +76,7 @@ def by_arm(
             texts = [_spread(scale * own[own["density"] == d][column], form)
                      for d in places]  # fmt: skip
             lines.append([label(name), *texts])
-    return aligned(lines)
+    return in_columns(lines, 16)
 
 
 def interval(differences: Sequence[float]) -> tuple[float, float, float]:
@@ -149,7 +150,7 @@ def paired(record: "Record", column: str = "test_accuracy", **options) -> str:
         for pair in dict.fromkeys(each["pair"] for each in own):
             cells = {e["density"]: e for e in own if e["pair"] == pair}
             lines.append([pair, *(_between(cells.get(d)) for d in places)])
-    return aligned(lines, width=26)
+    return in_columns(lines, 26)
 
 
 def _between(each: Mapping | None) -> str:
@@ -180,7 +181,7 @@ def layer_widths(record: "Record", density: float) -> str:
         texts = [f"{own[column].mean():.1f}" for column in columns]
         trace = f"{100 * own['trace_share'].mean():.3g}"
         lines.append([label(name), *texts, _spread(own["narrowest"], ".1f"), trace])
-    return aligned(lines, width=12)
+    return in_columns(lines, 12)
 
 
 def overlaps(record: "Record", density: float) -> str:
@@ -197,7 +198,7 @@ def overlaps(record: "Record", density: float) -> str:
         if len(own):
             texts = [_spread(100 * own[f"overlap_{other}"], ".1f") for other in OTHERS]
             lines.append([label(name), *texts])
-    return aligned(lines, width=16)
+    return in_columns(lines, 16)
 
 
 def by_layer(record: "Record") -> str:
@@ -216,7 +217,7 @@ def by_layer(record: "Record") -> str:
             span = f"{empty.min():g} to {empty.max():g}"
             texts = [f"{kept[step]:.0f}" for step in steps]
             lines.append([label(name), variant, *texts, span])
-    return aligned(lines, width=13)
+    return in_columns(lines, 13)
 
 
 def by_variant(record: "Record", columns: Mapping[str, tuple[str, float, str]]) -> str:
@@ -238,7 +239,7 @@ def by_variant(record: "Record", columns: Mapping[str, tuple[str, float, str]]) 
                      for column, (_, scale, form) in columns.items()]  # fmt: skip
             called = label(name) if name in ARMS else name
             lines.append([called, variant, *texts])
-    return aligned(lines, width=17)
+    return in_columns(lines, 17)
 
 
 def picture(record: "Record", method: str, column: str = "weights") -> "numpy.ndarray":
@@ -258,7 +259,7 @@ def on_blank(record: "Record") -> str:
         is_blank = rows["grey"] == 0
         kept, there = int(rows["weights"].sum()), int(rows["weights"][is_blank].sum())
         lines.append([label(name), str(kept), str(there), f"{is_blank.sum()}"])
-    return aligned(lines)
+    return in_columns(lines, 16)
 
 
 def _spread(values: "pandas.Series", form: str) -> str:
@@ -268,12 +269,3 @@ def _spread(values: "pandas.Series", form: str) -> str:
         return "-"
     text = f"{values.mean():{form}}"
     return text if len(values) == 1 else f"{text} ±{values.std():{form}}"
-
-
-def aligned(lines: Sequence[Sequence[str]], width: int = 16) -> str:
-    """Return the cells in columns, the first to the left."""
-    first = max(len(line[0]) for line in lines)
-    return "\n".join(
-        (f"{name:{first}}" + "".join(f"{text:>{width}}" for text in texts)).rstrip()
-        for name, *texts in lines
-    )

@@ -7,6 +7,7 @@ import numpy as np
 
 from paicore.experiments.edge_of_chaos_nets import scales
 from paicore.experiments.edge_of_chaos_sparsity import neuron
+from paicore.experiments.tables import aligned
 from paicore.kernels import meanfield
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def summary(record: "Record", *methods: str) -> str:
         if len(part) and (not methods or point[0] in methods):
             values = (_cell(part[column.name], column) for column in chosen)
             lines.append([" ".join(point).strip(), *values])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def _cell(values: "pandas.Series", column: Column) -> str:
@@ -125,17 +126,6 @@ def _number(value: float, form: str) -> str:
     return f"{0.0:{form}}" if float(text) == 0 else text
 
 
-def _aligned(lines: list[list[str]]) -> str:
-    """Put lines of cells under each other, the first column to the left."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        (f"{first:{widths[0]}}"
-         + "".join(f"{c:>{w + 2}}" for c, w in zip(rest, widths[1:], strict=True)))
-        .rstrip()
-        for first, *rest in lines
-    )  # fmt: skip
-
-
 def rates(record: "Record") -> str:
     """Return the share of each law that correlations have reached, by layer."""
     if record.rows is None:
@@ -149,7 +139,7 @@ def rates(record: "Record") -> str:
         texts = (f"{found[k]:.4f}" if k in found else "-" for k in marks)
         constant = f"{part['constant'].iloc[0]:.5g}"
         lines.append([f"{method} {variant}", constant, *texts])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def slopes(record: "Record", *methods: str) -> str:
@@ -242,4 +232,4 @@ def emptied(record: "Record") -> str:
             phase, f"{(found == 0).sum()} of {found.size}", f"{alive.min():.3f}",
             f"{np.median(alive):.3f}", f"{alive.max():.3f}",
         ])  # fmt: skip
-    return _aligned(lines)
+    return aligned(lines)

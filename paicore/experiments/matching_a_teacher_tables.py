@@ -11,6 +11,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from paicore.experiments.tables import in_columns
+
 if TYPE_CHECKING:
     import pandas
 
@@ -82,7 +84,7 @@ def by_step(record: "Record", column: str, steps: Sequence[int] | None = None) -
     for method, part in methods(record):
         of = {s: [*part[part["step"] == s][column]] for s in steps}
         lines.append([method, *(_mean_and_range(of[s]) for s in steps)])
-    return _aligned(lines, 26)
+    return in_columns(lines, 26, 15)
 
 
 def at_end(record: "Record", columns: Sequence[str], scale: float = 1.0) -> str:
@@ -98,7 +100,7 @@ def at_end(record: "Record", columns: Sequence[str], scale: float = 1.0) -> str:
     lines = [[f"n = {seeds(record)}", *columns]]
     for method, part in methods(record, last(record.rows)):
         lines.append([method, *(_range(scale * part[name]) for name in columns)])
-    return _aligned(lines, 24)
+    return in_columns(lines, 24, 15)
 
 
 def beside_the_log(record: "Record", column: str, scale: float = 1.0) -> str:
@@ -120,7 +122,7 @@ def beside_the_log(record: "Record", column: str, scale: float = 1.0) -> str:
         lines.append([f"{method} ({n})", *map(_mean_and_sd, found)])
     for k, run in enumerate(released(record, column), 1):
         lines.append([f"log, run {k}", *(_short(scale * run[s]) for s in steps)])
-    return _aligned(lines, 16, 16)
+    return in_columns(lines, 16, 16)
 
 
 def gaps(record: "Record") -> str:
@@ -140,7 +142,7 @@ def gaps(record: "Record") -> str:
         pairs = ((row[name], 100 * row[f"{name}_gap"]) for name in names)
         cells = (_with_gap(*pair) for pair in pairs)
         lines.append([f"{int(row['seed']) + 1}", f"{int(row['step'])}", *cells])
-    return _aligned(lines, 22, 5)
+    return in_columns(lines, 22, 5)
 
 
 def _with_gap(value: float, gap: float) -> str:
@@ -166,7 +168,7 @@ def teachers(record: "Record") -> str:
         ]
         cells += [f"{values[seed]:.0f} ({ranks[seed]})" for seed in (0, 1)]
         lines.append([name, *cells])
-    return _aligned([[f"{len(rows)} keys", *lines[0][1:]], *lines[1:]], 14)
+    return in_columns([[f"{len(rows)} keys", *lines[0][1:]], *lines[1:]], 14, 15)
 
 
 def interval(record: "Record", names: Sequence[str]) -> str:
@@ -186,7 +188,7 @@ def interval(record: "Record", names: Sequence[str]) -> str:
             ours = (_short(row[key]) for key in ("runs", "mean", "low", "high"))
             logged = ", ".join(map(_short, runs)) or "-"
             lines.append([name, *ours, logged, f"{inside} of {len(runs)}"])
-    return _aligned(lines, 16)
+    return in_columns(lines, 16, 15)
 
 
 def extreme_seeds(record: "Record", method: str, column: str) -> tuple[int, int]:
@@ -250,11 +252,3 @@ def _short(value: float, digits: int = 3) -> str:
     if abs(value) < 1e-9:
         return "0"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.{digits}g}"
-
-
-def _aligned(lines: Sequence[Sequence[str]], width: int, first: int = 15) -> str:
-    """Return lines of right-aligned cells after a left-aligned name."""
-    return "\n".join(
-        (f"{name:{first}}" + "".join(f"{text:>{width}}" for text in texts)).rstrip()
-        for name, *texts in lines
-    )

@@ -58,7 +58,7 @@ QUICK = {
     "expectation": (
         run_expectation, EXPECTED_VALUES, Expectation(), "1 min on 1 CPU core"
     ),
-    "pooling": (run_pooling, POOLING_VALUES, Pooling(seeds=3), "1 min on 1 CPU core"),
+    "pooling": (run_pooling, POOLING_VALUES, Pooling(seeds=5), "2 min on 1 CPU core"),
     "ranking": (run_ranking, RANKING_VALUES, Ranking(seeds=5), _SECONDS),
 }  # fmt: skip
 # What smoke makes smaller, so that all of it runs in seconds.

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paicore.experiments.tables import in_columns
+
 if TYPE_CHECKING:
     import pandas
 
@@ -43,7 +45,7 @@ def worst(record: "Record", columns: Sequence[str], by: str = "method") -> str:
     lines = [[f"n = {record.rows['seed'].nunique()}", *columns]]
     for name, part in record.rows.groupby(by, sort=False):
         lines.append([name, *(_difference(part[column].max()) for column in columns)])
-    return _aligned(_in_order(record, lines, by), 12)
+    return in_columns(_in_order(record, lines, by), 12, 16)
 
 
 def spread(record: "Record", column: str) -> str:
@@ -60,7 +62,7 @@ def spread(record: "Record", column: str) -> str:
     lines = [[f"n = {record.rows['seed'].nunique()}", *variants]]
     for name in record.config.methods:
         lines.append([name, *(_difference(found[name, each]) for each in variants)])
-    return _aligned(lines, 12)
+    return in_columns(lines, 12, 16)
 
 
 def laws(record: "Record") -> str:
@@ -74,7 +76,7 @@ def laws(record: "Record") -> str:
         shared = part["overlap"].dropna()
         overlap = f"{shared.min():.2f} to {shared.max():.2f}" if len(shared) else "-"
         lines.append([name, *(_range(part[column]) for column in columns), overlap])
-    return _aligned(lines, 18)
+    return in_columns(lines, 18, 16)
 
 
 def ranks(record: "Record") -> str:
@@ -90,7 +92,7 @@ def ranks(record: "Record") -> str:
         span = f"{ranks.min():.0f} to {ranks.max():.0f}"
         counts = (f"{each} of {len(part)}" for each in (*right, reached))
         lines.append([name, f"{density:g}", span, *counts])
-    return _aligned(lines, 18)
+    return in_columns(lines, 18, 16)
 
 
 def bounds(record: "Record") -> str:
@@ -107,7 +109,7 @@ def bounds(record: "Record") -> str:
         broken = int((part["index"] > 1).sum())
         share = f"{broken} of {len(part)}"
         lines.append([name, str(len(part)), *most, share])
-    return _aligned(lines, 15)
+    return in_columns(lines, 15, 16)
 
 
 def looseness(record: "Record") -> str:
@@ -120,7 +122,7 @@ def looseness(record: "Record") -> str:
         over = [part[column] / part["tangent"] for column in columns]
         texts = (f"{each.median():.3g} ({_short(each)})" for each in over)
         lines.append([name, *texts])
-    return _aligned(lines, 26)
+    return in_columns(lines, 26, 16)
 
 
 def alive(rows: "pandas.DataFrame") -> "pandas.DataFrame":
@@ -143,7 +145,7 @@ def steps(record: "Record") -> str:
                 sizes = f"{rows['rate'].min():.1e} to {rows['rate'].max():.1e}"
                 span = f"{ratio.min():.3g} to {ratio.max():.3g}"
                 lines.append([name, sizes, text, str(len(rows)), span])
-    return _aligned(lines, 22)
+    return in_columns(lines, 22, 16)
 
 
 def expectations(record: "Record") -> str:
@@ -159,7 +161,7 @@ def expectations(record: "Record") -> str:
             facts = mean, f"{last['expected']:.5g}", f"{last['away']:.2f}"
             lines.append([name, variant, *facts])
     head = f"n = {record.rows['step'].nunique()}"
-    return _aligned([[head, *lines[0][1:]], *lines[1:]], 22)
+    return in_columns([[head, *lines[0][1:]], *lines[1:]], 22, 16)
 
 
 def poolings(record: "Record") -> str:
@@ -173,7 +175,7 @@ def poolings(record: "Record") -> str:
         means = [part[column].mean() for column in columns]
         texts = (f"{means[0]:.3g}", f"{means[1]:.3g}", *(f"{m:.9g}" for m in means[2:]))
         lines.append([name, variant, *texts])
-    return _aligned(lines, 15)
+    return in_columns(lines, 15, 16)
 
 
 def rankings(record: "Record") -> str:
@@ -186,7 +188,7 @@ def rankings(record: "Record") -> str:
         first = part[part["step"] == 0]
         spans = (_span(first[each].dropna()) for each in ("rho", "rho_kept"))
         lines.append([name, *spans])
-    return _aligned(lines, 24)
+    return in_columns(lines, 24, 16)
 
 
 def _methods(record: "Record", rows=None) -> list[tuple[str, "pandas.DataFrame"]]:
@@ -224,11 +226,3 @@ def _span(values: "pandas.Series") -> str:
 def _short(values: "pandas.Series") -> str:
     """Return least to greatest with three digits."""
     return f"{values.min():.3g} to {values.max():.3g}"
-
-
-def _aligned(lines: Sequence[Sequence[str]], width: int, first: int = 16) -> str:
-    """Return lines of right-aligned cells after a left-aligned name."""
-    return "\n".join(
-        (f"{name:{first}}" + "".join(f"{text:>{width}}" for text in texts)).rstrip()
-        for name, *texts in lines
-    )

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from paicore.experiments.tables import aligned
+
 if TYPE_CHECKING:
     import pandas
 
@@ -173,18 +175,3 @@ def masks(record: "Record") -> str:
             cells = *(f"{each:.3f}" for each in shares), f"{empty:.1f}"
             table.append([f"{method} {variant}", *cells])
     return aligned(table)
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines of right-aligned cells after a left-aligned name."""
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    return "\n".join(
-        (
-            f"{name:{widths[0]}}"
-            + "".join(
-                f"{text:>{width + 2}}"
-                for text, width in zip(texts, widths[1:], strict=True)
-            )
-        ).rstrip()
-        for name, *texts in lines
-    )

@@ -7,7 +7,8 @@ ntt_demo_mlp.ipynb and ntt_demo_cnn.ipynb, 3 % of the weights, MNIST, two runs e
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from paicore.experiments.sparse_training_tables import columns, selected
+from paicore.experiments.sparse_training_tables import selected
+from paicore.experiments.tables import aligned
 
 if TYPE_CHECKING:
     import pandas
@@ -76,7 +77,7 @@ def beside_log(
         lines.append(
             (str(name), one, ours[0].get(where, "-"), two, ours[1].get(where, "-"))
         )
-    text = columns(lines)
+    text = aligned(lines, 3)
     return text if record.rows is not None else f"{text}\n{record.message}"
 
 

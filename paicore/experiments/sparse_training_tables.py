@@ -1,7 +1,9 @@
 """Text and curves of notebook 22, from the rows of its records."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from paicore.experiments.tables import aligned
 
 if TYPE_CHECKING:
     import pandas
@@ -99,7 +101,7 @@ def table(
     for method, stats in found.items():
         texts = [_cell(stats, place, scale, form) for place in places]
         lines.append((_named(method, stats["n"]), *texts))
-    return columns(lines)
+    return aligned(lines, 3)
 
 
 def report(record: "Record", *parts: tuple[str, Callable[..., str], Mapping]) -> str:
@@ -154,7 +156,7 @@ def paired(
             ours = chosen[chosen["method"] == method]
             gaps = [_gaps(ours, theirs, column, step) for step in steps]
             lines.append((other, *map(_gap, gaps)))
-    return columns(lines)
+    return aligned(lines, 3)
 
 
 def _gaps(ours, theirs, column: str, step: int) -> "pandas.Series":
@@ -171,17 +173,6 @@ def _gap(gaps: "pandas.Series") -> str:
         return "-"
     sd = f" ±{gaps.std():.1f}" if len(gaps) > 1 else ""
     return f"{gaps.mean():+.1f}{sd} ({(gaps > 0).sum()}/{len(gaps)})"
-
-
-def columns(lines: Sequence[tuple[str, ...]]) -> str:
-    """Return cells as fixed-width text: the first column left, the others right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        (name.ljust(widths[0]) + "".join(
-            text.rjust(width + 3) for text, width in zip(rest, widths[1:], strict=True)
-        )).rstrip()
-        for name, *rest in lines
-    )  # fmt: skip
 
 
 def _ordered(found: Mapping, along: str, config) -> list:

@@ -1,5 +1,6 @@
 """Records and the registry as fixed-width text, for cells whose output is checked."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paicore.scores import SCORES
@@ -96,3 +97,36 @@ def needs() -> str:
 def _mark(is_so: bool) -> str:
     """Return yes or a dash."""
     return "yes" if is_so else "-"
+
+
+def aligned(lines: Sequence[Sequence[str]], gap: int = 2) -> str:
+    """Return cells in columns as wide as they need, the first to the left.
+
+    Args:
+        lines: Rows of equally many cells.
+        gap: Least number of blanks between two columns.
+    """
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_line(texts, widths[0], widths[1:], gap) for texts in lines)
+
+
+def in_columns(
+    lines: Sequence[Sequence[str]], width: int, first: int | None = None
+) -> str:
+    """Return cells in columns of one width, the first to the left.
+
+    Args:
+        lines: Rows of cells; some may have fewer.
+        width: Of all columns but the first.
+        first: Of the first; None: as wide as it needs.
+    """
+    first = max(len(line[0]) for line in lines) if first is None else first
+    widths = [width] * max(map(len, lines))
+    return "\n".join(_line(texts, first, widths, 0) for texts in lines)
+
+
+def _line(texts: Sequence[str], first: int, widths: Sequence[int], gap: int) -> str:
+    """Return one line of a table."""
+    name, *rest = texts
+    cells = zip(rest, widths, strict=False)
+    return f"{name:{first}}{''.join(f'{t:>{w + gap}}' for t, w in cells)}".rstrip()

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from paicore.experiments.tables import aligned
 from paicore.experiments.trace_and_training_masks import SHUFFLED
 from paicore.experiments.trace_and_training_ranks import spearman
 
@@ -234,18 +235,3 @@ def _spread(values: "pandas.Series", form: str) -> str:
     if len(finite) > 1:
         mean += f" ±{finite.std():{form.strip('+').replace('.3g', '.2g')}}"
     return mean + lost
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Return the cells in columns, the first to the left."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        (
-            f"{name:{widths[0]}}"
-            + "".join(
-                f"{text:>{width + 2}}"
-                for text, width in zip(texts, widths[1:], strict=True)
-            )
-        ).rstrip()
-        for name, *texts in lines
-    )

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paicore.experiments.tables import aligned
+
 if TYPE_CHECKING:
     import pandas
 
@@ -41,7 +43,7 @@ def by_density(
         if len(part):
             values = [_spread(part, d, form) for d in record.config.densities]
             lines.append([variant, *values])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def arms(record: "Record", column: str = "test_accuracy", *, scale: float = 100.0):
@@ -67,7 +69,7 @@ def arms(record: "Record", column: str = "test_accuracy", *, scale: float = 100.
         part = here.groupby("method")[column]
         values = (_spread(part, name, ".1f") for name in record.config.methods)
         lines.append([f"{variant}, {_percent(density)}", *values])
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def places(record: "Record") -> list[tuple[str, float]]:
@@ -139,14 +141,3 @@ def _spread(groups, key, form: str) -> str:
     sd = f" ±{there.std():{form}}" if len(there) > 1 else ""
     lost = f" ({len(values) - len(there)} lost)" if len(there) < len(values) else ""
     return f"{there.mean():{form}}{sd}{lost}"
-
-
-def _aligned(lines: list[list[str]]) -> str:
-    """Put lines of cells under each other, the first column to the left."""
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    return "\n".join(
-        (f"{first:{widths[0]}}"
-         + "".join(f"{c:>{w + 2}}" for c, w in zip(rest, widths[1:], strict=True)))
-        .rstrip()
-        for first, *rest in lines
-    )  # fmt: skip

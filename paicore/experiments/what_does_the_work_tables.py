@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from paicore.experiments.tables import in_columns
+
 if TYPE_CHECKING:
     import pandas
 
@@ -79,7 +81,7 @@ def by_step(
         at = (scale * part[part["step"] == step][column] for step in steps)
         seeds = part["seed"].nunique()
         lines.append([method, *(_spread(found, form) for found in at), str(seeds)])
-    return _aligned(lines, 13)
+    return in_columns(lines, 13)
 
 
 def by_column(
@@ -108,7 +110,7 @@ def by_column(
         if len(part):
             values = (_spread(scale * part[c], form) for c, scale in columns.items())
             lines.append([method, *values, str(len(part))])
-    return _aligned(lines)
+    return in_columns(lines, 18)
 
 
 def paired(record: "Record", variant: str, step: int) -> "pandas.DataFrame":
@@ -169,7 +171,7 @@ def parts(record: "Record", variant: str, steps: Sequence[int]) -> str:
             wins = f"{int((points > 0).sum())}/{len(points)}"
             line.append(f"{_spread(points, '+.1f')} ({wins})")
         lines.append(line)
-    return _aligned(lines, 20)
+    return in_columns(lines, 20)
 
 
 def trained(record: "Record") -> str:
@@ -245,12 +247,3 @@ def _spread(values: "pandas.Series", form: str) -> str:
     if len(values) == 1:
         return mean
     return f"{mean} ±{values.std():{form.removeprefix('+')}}"
-
-
-def _aligned(lines: Sequence[Sequence[str]], width: int = 18) -> str:
-    """Return the cells in columns, the first to the left."""
-    first = max(len(line[0]) for line in lines)
-    return "\n".join(
-        (f"{name:{first}}" + "".join(f"{text:>{width}}" for text in texts)).rstrip()
-        for name, *texts in lines
-    )

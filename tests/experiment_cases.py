@@ -1,4 +1,4 @@
-"""What the tests of notebooks 21 to 23 share: smoke values on file, and claims."""
+"""What the tests of the notebooks share: smoke values on file, and claims."""
 
 import csv
 import functools
