@@ -35,6 +35,12 @@ class Bench:
             call()
         return (self.clock() - began) / inner
 
+    def warmed(self, call, inner, *, short):
+        """Return the seconds of a call; of a short one after a call not timed."""
+        if short:
+            call()
+        return self.once(call, inner)
+
     def median(self, call):
         """Return the median seconds of a call after a warm-up."""
         call()
@@ -43,12 +49,14 @@ class Bench:
     def compare(self, case, floor, ours, rival, *, inner=1, n, density=1.0):
         """Run pairs, print the median ratio and return the median seconds.
 
-        Each side runs `inner` times where a call is short, the rival once in any case.
+        Where a call of ours is short, it runs `inner` times, and each side once more
+        beforehand: the caches of the other side's last call are not to be paid for.
         """
         ours()
         rival()
         for repeat in range(self.repeats):
-            mine, other = self.once(ours, inner), self.once(rival)
+            mine = self.warmed(ours, inner, short=inner > 1)
+            other = self.warmed(rival, 1, short=inner > 1)
             self.add(case, floor, mine, other, n=n, density=density, repeat=repeat)
         return self.say(case)
 

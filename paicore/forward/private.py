@@ -12,6 +12,8 @@ from torch.overrides import TorchFunctionMode
 from paicore.forward.batch_norm import set_mode
 from paicore.forward.weights import all_finite, check_state, prunable
 
+HELD = ("_parameters", "_buffers", "_modules")  # filled by hand, tensor by tensor
+
 
 def private_copy(
     net: nn.Module,
@@ -97,11 +99,12 @@ def _sharing(module: nn.Module, made: dict[int, object]) -> nn.Module:
     if id(module) in made:
         return made[id(module)]
     twin = made[id(module)] = object.__new__(type(module))
-    for name, value in vars(module).items():
-        held = name in ("_parameters", "_buffers", "_modules")
-        is_table = isinstance(value, dict | set)
-        own = value.copy() if is_table else value
-        vars(twin)[name] = type(value)() if held else own
+    own = vars(twin)
+    own.update(vars(module))
+    for name, value in own.items():
+        if isinstance(value, (dict, set)):
+            held = name in HELD or not value  # an empty table is made faster anew
+            own[name] = type(value)() if held else value.copy()
     for name, parameter in module._parameters.items():
         if parameter is not None and id(parameter) not in made:
             made[id(parameter)] = nn.Parameter(
@@ -160,8 +163,10 @@ class Guard(TorchFunctionMode):
 
 def like(x: Tensor, net: nn.Module) -> Tensor:
     """Move inputs to the dtype and device of a network's floating parameters."""
-    parameters = list(net.parameters())
-    first = next((p for p in parameters if p.is_floating_point()), parameters[0])
+    floating = (each for each in net.parameters() if each.is_floating_point())
+    first = next(floating, None)
+    if first is None:
+        first = next(net.parameters())
     return x.detach().to(device=first.device, dtype=first.dtype)
 
 

@@ -100,8 +100,8 @@ def check_state(net: nn.Module) -> None:
 
 def _sums(tensors: list[torch.Tensor]) -> list[float]:
     """Return the sum of each tensor, with one transfer if they share a device."""
-    sums = [tensor.sum().double() for tensor in tensors]
-    if len({each.device for each in sums}) == 1:
+    sums = [tensor.sum() for tensor in tensors]
+    if len({(each.device, each.dtype) for each in sums}) == 1:
         return torch.stack(sums).tolist()
     return [each.item() for each in sums]
 

@@ -34,6 +34,7 @@ class Call:
         module: The layer.
         given: Its input (n, ...); of a batch norm, the normalised input.
         edge: Where the gradient at its output is taken.
+        before: Where the gradient at its input is taken; None if it has no graph.
         shape: Shape of its output (n, ...).
         version: Version of the input when it was seen.
     """
@@ -41,6 +42,7 @@ class Call:
     module: nn.Module
     given: Tensor
     edge: GradientEdge
+    before: GradientEdge | None
     shape: torch.Size
     version: int
 
@@ -129,10 +131,12 @@ def captured(problem: Problem, x: Tensor, layers) -> tuple[Tensor, list[Call]]:
 
 def _call(module: nn.Module, given: Tensor, output: Tensor, graph: bool) -> Call:
     """Note one call of a layer; its input with its graph if that is asked for."""
+    before = get_gradient_edge(given) if given.requires_grad else None
     given = given if graph else given.detach()
     if isinstance(module, NORMS):
         given = normalised(module, given)
-    return Call(module, given, get_gradient_edge(output), output.shape, given._version)
+    edge = get_gradient_edge(output)
+    return Call(module, given, edge, before, output.shape, given._version)
 
 
 def normalised(norm: nn.Module, x: Tensor) -> Tensor:

@@ -50,10 +50,16 @@ def symmetric(rows: Tensor) -> Tensor:
 
 def weighted(block: Tensor, pairs: Tensor, outputs: str) -> Tensor:
     """Multiply a block by one number per pair of samples, (n, n2)."""
-    if outputs == "full":  # one long row per left sample: short rows are slow
-        n, k, n2, _ = block.shape
-        pairs = pairs.repeat_interleave(k, 1).view(n, 1, n2, k)
+    pairs = spread(block, pairs, outputs)
     return block * pairs if block.requires_grad else block.mul_(pairs)
+
+
+def spread(block: Tensor, pairs: Tensor, outputs: str) -> Tensor:
+    """Return one number per pair of samples in a shape that meets a block's."""
+    if outputs != "full":
+        return pairs
+    n, k, n2, _ = block.shape  # one long row per left sample: short rows are slow
+    return pairs.repeat_interleave(k, 1).view(n, 1, n2, k)
 
 
 def public(block: Tensor, outputs: str) -> Tensor:

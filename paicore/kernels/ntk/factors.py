@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.kernels.ntk.capture import NORMS, Call, captured
+from paicore.kernels.ntk.chain import chain_signals
 from paicore.kernels.ntk.forms import Form, Last, Outer, Pairs, Rows, Tiles, Units
 from paicore.kernels.ntk.plan import Group, Plan
 from paicore.kernels.ntk.positions import gradients, inputs_of, picked, side_by_side
@@ -29,7 +30,7 @@ def factors(
     """
     with torch.enable_grad():
         out, calls = seen or captured(problem, x, plan.layers)
-        deltas = signals(out, calls, plan, problem.differentiable)
+        deltas = signals(problem, plan, out, calls)
     forms = [
         form
         for group in plan.groups
@@ -40,18 +41,20 @@ def factors(
     return out, _merged(forms)
 
 
-def signals(out: Tensor, calls, plan: Plan, graph: bool) -> list:
+def signals(problem: Problem, plan: Plan, out: Tensor, calls: list[Call]) -> list:
     """Return the gradients (n, k, ...) at the output of every call.
 
     Of a batch norm the gradients in gamma and beta, (n, k, 2, channels).
     """
     if not calls:
         return []
-    n, k = out.shape
+    if plan.signals == "chain":
+        return chain_signals(problem, plan.layers, calls)
+    n, k, graph = *out.shape, problem.differentiable
     edges = [call.edge for call in calls]
     eye = torch.eye(k, dtype=out.dtype, device=out.device)[:, None].expand(k, n, k)
     options = {"retain_graph": True, "create_graph": graph, "allow_unused": True}
-    if plan.batched:
+    if plan.signals == "batched":
         found = torch.autograd.grad(out, edges, eye, is_grads_batched=True, **options)
         return [None if each is None else each.transpose(0, 1) for each in found]
     held: list = [None] * len(calls)

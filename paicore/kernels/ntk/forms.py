@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from paicore.kernels.ntk.contract import contract, weighted
+from paicore.kernels.ntk.contract import contract, spread, weighted
 from paicore.kernels.ntk.positions import inputs_of, side_by_side
 
 
@@ -140,6 +140,14 @@ class Outer(Form):
         """Return (a . a' + 1) (delta . delta')."""
         pairs = self.given @ other.given.T + float(self.bias)  # (n, n2)
         return weighted(contract(self.delta, other.delta, outputs), pairs, outputs)
+
+    def added(self, other: "Outer", outputs: str, total: Tensor | None) -> Tensor:
+        """Return a sum of blocks and this one, multiplied as it is added."""
+        if total is None or total.requires_grad or self.delta.requires_grad:
+            return super().added(other, outputs, total)
+        pairs = self.given @ other.given.T + float(self.bias)  # (n, n2)
+        block = contract(self.delta, other.delta, outputs)
+        return total.addcmul_(block, spread(block, pairs, outputs))
 
     def diagonal(self) -> Tensor:
         """Return the squared norm of every row, (n, k)."""

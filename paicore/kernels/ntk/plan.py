@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.kernels.ntk.capture import NORMS, Call, captured, known_layers, uses
+from paicore.kernels.ntk.chain import calls_by_name, is_chain
 from paicore.kernels.ntk.plain import check_separate, is_plain
 from paicore.kernels.ntk.positions import is_batched
 from paicore.kernels.ntk.settings import Problem
@@ -70,7 +71,8 @@ class Plan:
         work: Numbers needed per sample while its signals are computed.
         alone: Logits (1, k) of the first sample alone, to see whether samples interact;
             None where no module could make them.
-        batched: Whether all outputs are differentiated in one batched pass.
+        signals: "chain" (`chain.py`), "batched" (all outputs in one batched backward
+            pass) or "each" (one pass per output).
     """
 
     layers: dict[nn.Module, dict[str, str]]
@@ -80,7 +82,7 @@ class Plan:
     kept: int
     work: int
     alone: Tensor | None
-    batched: bool
+    signals: str
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,11 @@ def make_plan(
     seen = captured(problem, samples[: _look(problem, samples, plain)], layers)
     first, calls = seen
     two = None if plain else _paired(problem, samples, layers, first)
-    by_name, missed = _seen(problem, layers, first, calls, two)
+    chain = plain and is_chain(problem.net, layers, calls, first)
+    if chain:
+        by_name, missed = calls_by_name(layers, calls), ()
+    else:
+        by_name, missed = _seen(problem, layers, first, calls, two)
     if not by_name and not missed:
         raise ValueError("net: the logits depend on no parameter of the network")
     k = first.shape[1]
@@ -130,7 +136,8 @@ def make_plan(
     linear = all(isinstance(call.module, nn.Linear) for call in calls)
     alone = None if plain else first.detach()
     batched = linear and not torch.is_anomaly_enabled()  # which knows no batches
-    return Plan(layers, tuple(groups), missed, k, kept, work, alone, batched), seen
+    signals = "chain" if chain else "batched" if batched else "each"
+    return Plan(layers, tuple(groups), missed, k, kept, work, alone, signals), seen
 
 
 def _paired(problem: Problem, samples: Tensor, layers, first: Tensor):

@@ -1,0 +1,134 @@
+"""Signals of a chain of Linear layers: the same as those of autograd's batched pass."""
+
+import importlib
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+from paicore import prune, seeds
+from paicore.forward.linearise import ACTIVATIONS
+from paicore.kernels import ntk
+
+CHAINS = [kind for kind in ACTIVATIONS if kind not in (nn.PReLU, nn.Threshold)]
+PLAN = importlib.import_module("paicore.kernels.ntk.plan")
+
+
+@pytest.fixture
+def generator():
+    return seeds.generator(3, "chain")
+
+
+def chain(generator, *between, widths=(5, 7, 6, 3), bias=True):
+    """A float64 chain of Linear layers with the given modules between them."""
+    layers = [nn.Flatten()]
+    for i, (below, above) in enumerate(pairwise(widths)):
+        layers.append(nn.Linear(below, above, bias=bias, dtype=torch.float64))
+        with torch.no_grad():
+            for each in layers[-1].parameters():
+                each.copy_(torch.randn(each.shape, generator=generator).double())
+        layers += [between[i % len(between)]] if i < len(widths) - 2 else []
+    return nn.Sequential(*layers)
+
+
+def signals_of(net, x, monkeypatch):
+    """Which signals the plan of a kernel asks for."""
+    found, made = [], PLAN.Plan
+
+    def note(*args):
+        found.append(args[-1])
+        return made(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PLAN, "Plan", note)
+        ntk.gram(net, x)
+    return found[0]
+
+
+def without_chain(call, monkeypatch):
+    """The result of a call that takes every network for no chain."""
+    with monkeypatch.context() as patch:
+        patch.setattr(PLAN, "is_chain", lambda *_: False)
+        return call()
+
+
+def both(call, monkeypatch):
+    """The result of a call, and what it is without the chain's signals."""
+    return call(), without_chain(call, monkeypatch)
+
+
+@pytest.mark.parametrize("kind", CHAINS, ids=lambda kind: kind.__name__)
+def test_every_activation_gives_the_kernel_of_the_batched_pass(
+    kind, generator, monkeypatch
+):
+    net = chain(generator, kind()).eval()
+    x = torch.randn(6, 5, generator=generator, dtype=torch.float64)
+    assert signals_of(net, x, monkeypatch) == "chain"
+    ours, batched = both(lambda: ntk.gram(net, x[:4], x[4:]), monkeypatch)
+    torch.testing.assert_close(ours, batched, rtol=1e-12, atol=1e-12)
+    assert float(ours.abs().max()) > 0
+
+
+@pytest.mark.parametrize("tangent", ["masked", "ambient"])
+@pytest.mark.parametrize("kind", [nn.ReLU, nn.Tanh, nn.GELU])
+def test_gradients_through_a_masked_kernel_are_those_of_the_batched_pass(
+    kind, tangent, generator, monkeypatch
+):
+    net = chain(generator, kind())
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    masks = prune(net, "random", density=0.5, generator=generator)
+
+    def gradients():
+        at = {n: p.detach().requires_grad_() for n, p in net.named_parameters()}
+        kernel = ntk.gram(net, x, masks=masks, tangent=tangent, at=at)
+        return torch.autograd.grad(
+            kernel.square().sum(), list(at.values()), allow_unused=True
+        )
+
+    for ours, batched in zip(*both(gradients, monkeypatch), strict=True):
+        assert (ours is None) == (batched is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, batched, rtol=1e-11, atol=1e-11)
+
+
+def test_relu_in_place_and_no_biases_change_nothing(generator, monkeypatch):
+    net = chain(generator, nn.ReLU(inplace=True), bias=False)
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    assert signals_of(net, x, monkeypatch) == "chain"
+    ours, batched = both(lambda: ntk.gram(net, x, outputs="class"), monkeypatch)
+    torch.testing.assert_close(ours, batched, rtol=1e-12, atol=1e-12)
+
+
+def test_a_module_that_is_called_twice_counts_twice(generator, monkeypatch):
+    shared = nn.Linear(5, 5, dtype=torch.float64)
+    act = nn.Tanh()
+    net = nn.Sequential(shared, act, shared, act, nn.Linear(5, 2, dtype=torch.float64))
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    assert signals_of(net, x, monkeypatch) == "chain"
+    ours, batched = both(lambda: ntk.gram(net, x), monkeypatch)
+    torch.testing.assert_close(ours, batched, rtol=1e-12, atol=1e-12)
+
+
+def test_activations_one_after_the_other_are_one_slope(generator, monkeypatch):
+    net = chain(generator, nn.Sequential(nn.ReLU(), nn.Dropout(0.5), nn.Tanh()))
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    assert signals_of(net, x, monkeypatch) == "chain"
+    ours, batched = both(lambda: ntk.gram(net, x), monkeypatch)
+    torch.testing.assert_close(ours, batched, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_no_chain_takes_the_general_way(generator, monkeypatch):
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    ends = nn.Sequential(*chain(generator, nn.ReLU()), nn.Tanh())
+    slopes = chain(generator, nn.PReLU(dtype=torch.float64))
+    hooked = chain(generator, nn.ReLU())
+    hooked[1].register_forward_hook(lambda module, args, out: 2 * out)
+    for net in (ends, slopes, hooked):
+        assert signals_of(net, x, monkeypatch) != "chain"
+    steps = nn.Sequential(
+        nn.Linear(5, 3, dtype=torch.float64), nn.ReLU(), nn.Flatten(),
+        nn.Linear(6, 2, dtype=torch.float64),
+    )  # fmt: skip
+    pairs = torch.randn(4, 2, 5, generator=generator, dtype=torch.float64)
+    assert signals_of(steps, pairs, monkeypatch) != "chain"
