@@ -23,6 +23,7 @@ BAD = [
     ("cnn", {"width": 1.5}, ValueError, "^width: .* got 1.5"),
     ("cnn", {"width": True}, ValueError, "^width: .* got True"),
     ("cnn", {"kernel": 4}, ValueError, "^kernel: expected an odd int, got 4"),
+    ("cnn", {"readout": "max"}, ValueError, "^readout: expected one of .* got 'max'"),
     ("cnn", {"in_shape": (3, 1, 8), "kernel": 5}, ValueError, "^in_shape: .* least 2"),
     ("cnn", {"in_shape": (64,)}, ValueError, r"^in_shape: .* got \(64,\)"),
     ("cnn", {"in_shape": [3, 8, 8]}, ValueError, "^in_shape: expected a tuple"),

@@ -122,6 +122,16 @@ def test_cnn_does_not_see_a_cyclic_shift_of_the_image():
     torch.testing.assert_close(net(shifted), net(x), rtol=1e-10, atol=1e-12)
 
 
+def test_a_flattened_readout_sees_every_position():
+    options = {"width": 3, "depth": 2, "in_shape": (2, 5, 6), "dtype": torch.float64}
+    net = make("cnn", readout="flatten", **options)
+    x = normal(4, 2, 5, 6)
+    y = torch.relu(net.conv2(torch.relu(net.conv1(x))))
+    assert net.fc1.in_features == 3 * 5 * 6
+    torch.testing.assert_close(net(x), net.fc1(y.flatten(1)), rtol=1e-12, atol=1e-12)
+    assert not torch.allclose(net(x.roll(2, 3)), net(x))
+
+
 def test_conv4_drops_after_pools_and_between_dense_layer_and_its_activation():
     kinds = [type(m).__name__ for m in small("conv4_valid", dropout=True)]
     rates = [m.p for m in small("conv4_valid", dropout=True) if hasattr(m, "p")]

@@ -5,7 +5,10 @@ from itertools import pairwise
 from torch import nn
 
 from paicore.nets import checks
-from paicore.nets.modules import conv, readout, stack
+from paicore.nets.modules import Flatten, conv, stack
+from paicore.nets.modules import readout as averaged
+
+READOUTS = ("average", "flatten")
 
 
 def cnn(
@@ -18,12 +21,15 @@ def cnn(
     activation: str = "relu",
     bias: bool = True,
     batch_norm: bool = False,
+    readout: str = "average",
 ) -> nn.Module:
-    """Stack `depth` circular convolutions, average over all positions, read out.
+    """Stack `depth` circular convolutions and read out.
 
     Conventions: stride 1 and circular padding keep the map at (h, w) and make all
     positions alike, which the theory needs (zero padding lowers the second moment
-    at the border). No pooling before the one global average.
+    at the border). No pooling before the readout. One Linear layer reads the average
+    over all positions, which is blind to a cyclic shift of the image, or, with
+    readout="flatten", every position by itself.
 
     Args:
         classes: Number k of outputs.
@@ -34,12 +40,13 @@ def cnn(
         activation: Name of the activation after every convolution.
         bias: Whether all layers have a bias.
         batch_norm: Whether batch norm stands between convolution and activation.
+        readout: One of `READOUTS`.
 
     Returns:
         The network, its weights not drawn yet.
 
     Raises:
-        ValueError: `kernel` is even.
+        ValueError: `kernel` is even, or `readout` unknown.
 
     Source: Hayou et al. (2021), section on CNNs, in two dimensions.
     """
@@ -47,6 +54,8 @@ def cnn(
     checks.count("kernel", kernel)
     if kernel % 2 == 0:
         raise ValueError(f"kernel: expected an odd int, got {kernel}")
+    if readout not in READOUTS:
+        raise ValueError(f"readout: expected one of {READOUTS}, got {readout!r}")
     checks.image(in_shape, max(1, kernel // 2), "a circular convolution")
     channels = (in_shape[0], *(width,) * depth)
     parts = []
@@ -61,4 +70,9 @@ def cnn(
             padding=kernel // 2,
             padding_mode="circular",
         )
-    return stack([*parts, *readout(in_shape[1:], width, classes, bias)])
+    if readout == "flatten":
+        entries = width * in_shape[1] * in_shape[2]
+        ends = [("flatten", Flatten()), ("fc", nn.Linear(entries, classes, bias=bias))]
+    else:
+        ends = averaged(in_shape[1:], width, classes, bias)
+    return stack([*parts, *ends])
