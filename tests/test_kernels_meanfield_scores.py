@@ -110,9 +110,12 @@ def test_cross_terms_carry_the_product_of_the_correlation_slopes():
     )
     signal = meanfield.signal("tanh", 7, sigma_w, sigma_b, q0=start, c0=0.2)
     slopes = meanfield.slope_map("tanh", signal.gap, sigma_w, q=point.q)
-    for layer in range(2, 8):  # counted from one
+    for layer in range(1, 8):  # counted from one; the first one meets the inputs
         above = np.prod(slopes[layer - 1 : -1])
-        shared = meanfield.covariance("tanh", point.q, point.q, signal.gap[layer - 2])
+        shared = 0.2 * start
+        if layer > 1:
+            gap = signal.gap[layer - 2]
+            shared = meanfield.covariance("tanh", point.q, point.q, gap)
         expected = sigma_w**2 / 30 * above * shared
         assert moments.cross[layer - 1] == pytest.approx(expected, rel=1e-10)
 
