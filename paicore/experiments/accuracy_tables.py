@@ -1,0 +1,252 @@
+"""Text of notebook 43, from the rows of its records and from the printed numbers."""
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from paicore.experiments import accuracy_printed as printed
+from paicore.experiments.accuracy_power import Paired, paired
+from paicore.experiments.tables import aligned
+
+if TYPE_CHECKING:
+    import pandas
+
+    from paicore.records import Record
+
+
+def percent(density: float) -> str:
+    """Return the sparsity of a density, as the paper's axis has it."""
+    return f"{100 * (1 - density):.1f} %"
+
+
+def rows_of(records: Sequence["Record"]) -> "pandas.DataFrame | None":
+    """Return the rows of several records of one kind, None if there are none."""
+    import pandas
+
+    found = [record.rows for record in records if record.rows is not None]
+    return pandas.concat(found, ignore_index=True) if found else None
+
+
+def messages(records: Sequence["Record"]) -> str:
+    """Return why there are no rows."""
+    return "\n".join(record.message for record in records)
+
+
+def accuracies(
+    *records: "Record", column: str = "accuracy", variant: str = "", lines: str = ""
+) -> str:
+    """Return mean and sd in percent, a line per method, a column per sparsity.
+
+    Args:
+        *records: Records of `Arms`; those that are not run are left out.
+        column: A value column.
+        variant: The variant that is shown, where methods are the lines.
+        lines: "variant": a line per variant of the only method instead.
+    """
+    rows = rows_of(records)
+    if rows is None:
+        return messages(records)
+    dense = rows[rows["method"] == "dense"]
+    rows = rows[rows["method"] != "dense"]
+    by = lines or "method"
+    if not lines:
+        rows = rows[rows["variant"] == variant]
+    config = records[0].config
+    order = getattr(config, "variants" if lines else "methods")
+    places = sorted({*rows["density"]}, reverse=True)
+    table = [[_seeds(rows), *(percent(place) for place in places)]]
+    if len(dense) and not lines:
+        table.append([f"dense {_spread(100 * dense[column])}", *("" for _ in places)])
+    for name in (each for each in order if each in {*rows[by]}):
+        part = rows[rows[by] == name]
+        cells = [_spread(100 * part.loc[part["density"] == d, column]) for d in places]
+        table.append([name or "the paper's", *cells])
+    return aligned(table)
+
+
+def _seeds(rows: "pandas.DataFrame") -> str:
+    """Return how many seeds there are."""
+    counts = rows.groupby(["method", "density", "variant"])["seed"].nunique()
+    least, most = counts.min(), counts.max()
+    return f"n = {least}" if least == most else f"n = {least} to {most}"
+
+
+def _spread(values: "pandas.Series", form: str = ".1f") -> str:
+    """Return mean and sd, a dash where there is nothing."""
+    values = values.dropna()
+    if not len(values):
+        return "-"
+    sd = f" ±{values.std():{form}}" if len(values) > 1 else ""
+    return f"{values.mean():{form}}{sd}"
+
+
+def differences(rows: "pandas.DataFrame", column: str, **at) -> Paired | None:
+    """Return the paired differences of one way of pruning, in points."""
+    for name, value in at.items():
+        rows = rows[rows[name] == value]
+    values = list(100 * rows[column].dropna())
+    return paired(values) if len(values) > 1 else None
+
+
+def powers(*records: "Record", column: str = "over", variant: str | None = None) -> str:
+    """Return every comparison: n, difference, interval, what would have been seen.
+
+    Args:
+        *records: Records of `Arms`.
+        column: "over" after the last step, "over_best" of the best evaluation.
+        variant: Only this one; None for all.
+    """
+    rows = rows_of(records)
+    if rows is None:
+        return messages(records)
+    head = "sparsity", "n", "difference", "95 % interval", "would be seen from"
+    table = [["points over the rival", *head]]
+    for density in sorted({*rows["density"]}, reverse=True):
+        for method in records[0].config.methods:
+            for each in _variants(records[0], rows):
+                if variant not in (None, each):
+                    continue
+                at = {"density": density, "method": method, "variant": each}
+                found = differences(rows, column, **at)
+                if found is None or found.sd == 0 == found.mean:
+                    continue
+                name = f"{method} {each}".strip()
+                table.append([name, percent(density), *_compared(found)])
+    return aligned(table)
+
+
+def _variants(record: "Record", rows: "pandas.DataFrame") -> list[str]:
+    """Return the variants of some rows, those of the config first and in its order."""
+    there = list(dict.fromkeys(rows["variant"]))
+    return sorted(there, key=[*record.config.variants, *there].index)
+
+
+def _compared(found: Paired) -> tuple[str, ...]:
+    """Return the cells of one comparison."""
+    span = f"{found.low:+.1f} to {found.high:+.1f}"
+    return (
+        f"{found.n}",
+        f"{found.mean:+.1f} ±{found.sd:.1f}",
+        span,
+        f"{found.least:.1f}",
+    )
+
+
+def crossing(*records: "Record", one: str = "grasp", other: str = "snip") -> str:
+    """Return one method less another by sparsity, and where the sign turns for good."""
+    rows = rows_of(records)
+    if rows is None:
+        return messages(records)
+    rows = rows[(rows["variant"] == "") & rows["method"].isin((one, other))]
+    wide = 100 * rows.pivot_table(
+        "accuracy", ["density", "seed"], "method", dropna=False
+    )
+    gap = (wide[one] - wide[other]).dropna()
+    places = sorted({*gap.index.get_level_values("density")}, reverse=True)
+    head = "n", "difference", "95 % interval", "would be seen from"
+    table, means = [[f"{one} less {other}", *head]], []
+    for place in places:
+        values = list(gap[place])
+        means.append(sum(values) / len(values))
+        cells = "1", f"{values[0]:+.1f}", "-", "-"
+        if len(values) > 1:
+            cells = _compared(paired(values))
+        table.append([percent(place), *cells])
+    after = [k for k in range(len(means)) if min(means[k:]) > 0]
+    turn = percent(places[after[0]]) if after else "nowhere"
+    text = f"{one} is ahead in the mean from this sparsity on: {turn}"
+    return f"{aligned(table)}\n{text}"
+
+
+def shares(*records: "Record") -> str:
+    """Return empty layers and the share of kept weights on a path, means."""
+    rows = rows_of(records)
+    if rows is None:
+        return messages(records)
+    rows = rows[rows["method"] != "dense"]
+    table = [["", "sparsity", "empty layers", "on a path, %"]]
+    groups = dict(list(rows.groupby(["density", "method", "variant"], sort=False)))
+    for key in itertools.product(
+        sorted({*rows["density"]}, reverse=True),
+        records[0].config.methods,
+        _variants(records[0], rows),
+    ):
+        if key not in groups:
+            continue
+        part, (density, *names) = groups[key], key
+        cells = f"{part['empty'].mean():.1f}", f"{100 * part['effective'].mean():.1f}"
+        table.append([" ".join(names).strip(), percent(density), *cells])
+    return aligned(table)
+
+
+def costs(record: "Record") -> str:
+    """Return passes and seconds of a scoring and of a whole pruning."""
+    if record.rows is None:
+        return record.message
+    heads = "passes a scoring", "draws", "rounds", "passes in all"
+    table = [["", *heads]]
+    found = record.rows.groupby("method").mean(numeric_only=True)
+    for name in record.config.methods:
+        if name in found.index:
+            row = found.loc[name]
+            whole = f"{row['draws']:.0f}", f"{row['rounds']:.0f}"
+            table.append([name, f"{row['units']:.2f}", *whole, f"{row['passes']:.1f}"])
+    return aligned(table)
+
+
+def seconds(record: "Record") -> str:
+    """Return the seconds of a scoring and, from them, of a whole pruning."""
+    if record.rows is None:
+        return record.message
+    table = [["seconds, one CPU core", "a scoring", "a pruning"]]
+    found = record.rows.groupby("method").mean(numeric_only=True)
+    for name in (each for each in record.config.methods if each in found.index):
+        row = found.loc[name]
+        whole = row["seconds"] * row["draws"] * row["rounds"]
+        table.append([name, f"{row['seconds']:.2g}", f"{whole:.2g}"])
+    return aligned(table)
+
+
+def figure1(net: str) -> str:
+    """Return the paper's Figure 1 of one network, digitised."""
+    head = [percent(0.8**k) for k in printed.EXPONENTS]
+    return _lines(head, printed.FIGURE1[net])
+
+
+def by_epsilon(net: str) -> str:
+    """Return one of Tables 12 to 14, and the bands where there are any."""
+    head = [percent(0.8**k) for k in printed.TABLED]
+    text = _lines(head, printed.BY_EPSILON[net])
+    if net != "resnet20":
+        return text
+    band = [f"{mean:.1f} ±{half:.1f}" for mean, half in printed.BANDS.values()]
+    return f"{text}\naccepted for 1e-04: {', '.join(band)}"
+
+
+def by_rounds() -> str:
+    """Return the paper's figure on T, ResNet-20, digitised."""
+    head = [percent(0.8**k) for k in printed.EXPONENTS[4:]]
+    return _lines(head, printed.BY_ROUNDS)
+
+
+def table1() -> str:
+    """Return the paper's Table 1."""
+    head = [f"R{depth} {share}" for depth in (18, 50) for share in ("89.26", "95.60")]
+    return _lines(head, printed.TABLE1)
+
+
+def _lines(head: list[str], lines) -> str:
+    """Return printed numbers as a table."""
+    body = [[name, *(cell.text for cell in cells)] for name, cells in lines.items()]
+    return aligned([["", *head], *body])
+
+
+def settings(name: str) -> str:
+    """Return the configuration of a figure with the letter of each value."""
+    lines = [
+        f"{what:22}{letter:6}{value}{'†' * (letter == 'M')}"
+        for what, value, letter in printed.SETTINGS[name]
+    ]
+    if any(letter == "M" for _, _, letter in printed.SETTINGS[name]):
+        lines.append("† recalled, not checked against the PDF")
+    return "\n".join(lines)
