@@ -9,8 +9,9 @@ JOBS ?= 2
 EXTRAS ?=
 VENV ?= .venv
 FORCE ?=
+SUBMITTED ?=
 
-TASKS = setup test reproduce figures lab notebooks promote bench lint clean distclean
+TASKS = setup test reproduce figures lab notebooks promote bench lint course grade site clean distclean
 
 .DEFAULT_GOAL := help
 .PHONY: help $(TASKS)
@@ -18,4 +19,4 @@ TASKS = setup test reproduce figures lab notebooks promote bench lint clean dist
 help $(TASKS):
 	@"$(PYTHON)" .ci/tasks.py $@ "PROFILE=$(PROFILE)" "ONLY=$(ONLY)" \
 		"METHODS=$(METHODS)" "JOBS=$(JOBS)" "EXTRAS=$(EXTRAS)" "VENV=$(VENV)" \
-		"FORCE=$(FORCE)"
+		"FORCE=$(FORCE)" "SUBMITTED=$(SUBMITTED)"

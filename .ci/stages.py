@@ -31,6 +31,7 @@ def lint_commands():
         ["-m", "ruff", "check", "."],
         ["-m", "ruff", "format", "--check", "."],
         ["notebooks/build.py", "check"],
+        ["notebooks/course.py", "check"],
     ]
 
 

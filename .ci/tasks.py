@@ -30,6 +30,9 @@ HELP = """make TASK [NAME=value ...], or without make: python3 .ci/tasks.py TASK
   promote     copy finished records from build/figures to figures/
   bench       run the benchmarks
   lint        ruff, and the form of the notebooks
+  course      write the course's student copies and solutions from their sources
+  grade       mark a folder of submissions: make grade SUBMITTED=folder
+  site        build the site into build/site/html, to be opened from disk
   clean       remove build/ and caches, not .venv
   distclean   remove .venv too
 
@@ -40,6 +43,7 @@ HELP = """make TASK [NAME=value ...], or without make: python3 .ci/tasks.py TASK
   EXTRAS=         more packages for setup: cluster, docs, course
   PYTHON=python3  the Python that creates .venv (make only)
   VENV=.venv      VENV=none uses the Python that runs the task, as it is
+  SUBMITTED=      folder of submissions for grade; COURSE_SEED=2027 make course
   FORCE=          FORCE=1 lets clean remove runs that are not promoted"""
 DEFAULTS = {
     "PROFILE": "smoke",
@@ -49,8 +53,10 @@ DEFAULTS = {
     "EXTRAS": "",
     "VENV": ".venv",
     "FORCE": "",
+    "SUBMITTED": "",
 }
 PROFILES = ("smoke", "quick", "paper")
+NEEDED = {"grade": ["course"], "site": ["docs"]}  # extras of a task
 
 
 def words(text):
@@ -149,6 +155,12 @@ def bench(python):
     return max([call(python, path) for path in scripts], default=0)
 
 
+def grade(python, values):
+    """Mark a folder of submissions; returns the exit status."""
+    folder = [values["SUBMITTED"]] if values["SUBMITTED"] else []
+    return call(python, "notebooks/course.py", "grade", *folder)
+
+
 def not_promoted(root):
     """Rows of quick and paper runs that only build/ has: hours of work, maybe."""
     build = root / "build"
@@ -223,6 +235,11 @@ TASKS = {
     "promote": lambda python, values, started: promote(python),
     "bench": lambda python, values, started: bench(python),
     "lint": lambda python, values, started: lint(python),
+    "course": lambda python, values, started: call(
+        python, "notebooks/course.py", "build"
+    ),
+    "grade": lambda python, values, started: grade(python, values),
+    "site": lambda python, values, started: call(python, "notebooks/website"),
     "clean": lambda python, values, started: clean(values),
     "distclean": lambda python, values, started: clean(values, everything=True),
 }
@@ -240,7 +257,7 @@ def main(arguments, started):
             return 0
         python = sys.executable
         if values["VENV"] != "none" and "clean" not in task:
-            python = setup.ensure(words(values["EXTRAS"]))
+            python = setup.ensure([*words(values["EXTRAS"]), *NEEDED.get(task, ())])
         return TASKS[task](python, values, started)
     except ValueError as error:
         print(error, file=sys.stderr)

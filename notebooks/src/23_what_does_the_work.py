@@ -366,7 +366,7 @@ else:
 print(tables.taken_apart(shown["ablations"], (30, 125, 1250)))
 
 # %% [markdown]
-# # **The mask, and finding it again and again.** A mask frozen at its first form, by
+# **The mask, and finding it again and again.** A mask frozen at its first form, by
 # magnitude, costs 31.7 points at 125 steps under Adam and 13.2 at the end (K1, K2 hold
 # in all seeds), and 23.1 at the end under gradient descent. On the digits at 10 % the
 # same part was worth 6.2 points.
