@@ -6,6 +6,7 @@ that a claim could rest on. seaborn is imported on first use: that costs seconds
 
 import re
 from collections.abc import Iterable
+from io import StringIO
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,8 @@ _RC = MappingProxyType(
         "figure.constrained_layout.use": True,
     }
 )
+_PLACES = re.compile(r'(\b(?:d|x|y|points)=")([^"]*)')
+_DIGITS = re.compile(r"(-?\d+\.\d{2})\d+")
 # the same rows must give the same bytes
 _SVG = MappingProxyType({"svg.hashsalt": "paicore", "svg.fonttype": "path"})
 
@@ -246,6 +249,24 @@ def paper_points(
     )
 
 
+def compact(svg: str) -> str:
+    """Shorten an SVG by an eighth: coordinates to a hundredth of a point, no indents.
+
+    Transforms keep their digits, since they scale what stands inside them.
+
+    Args:
+        svg: Text of the file, fonts as paths.
+
+    Returns:
+        Text that draws the same.
+    """
+
+    def shorter(found: re.Match) -> str:
+        return found[1] + _DIGITS.sub(r"\1", found[2])
+
+    return re.sub(r"\n +", "\n", _PLACES.sub(shorter, svg))
+
+
 def save(fig: "Figure", record: Record, view: str | None = None) -> None:
     """Show a figure inline and write it as SVG under ``build/figures``; close it.
 
@@ -274,8 +295,10 @@ def save(fig: "Figure", record: Record, view: str | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     source = f"rows sha256 {record.provenance['csv_sha256']}"
     metadata = {"Date": None, "Source": source}
+    text = StringIO()
     with plt.rc_context(dict(_SVG)):
-        fig.savefig(path.with_suffix(".svg"), metadata=metadata)
+        fig.savefig(text, format="svg", metadata=metadata)
+    path.with_suffix(".svg").write_text(compact(text.getvalue()), "utf-8", newline="\n")
     if "inline" in plt.get_backend().lower():
         fig.set_dpi(SCREEN_DPI)
         plt.show()
