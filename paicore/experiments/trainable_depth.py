@@ -2,8 +2,10 @@
 
 `signals` and `profiles` look at networks as they are drawn, pruned and rescaled:
 Proposition 1, and random masks as its control. The others train: `maps` is Figure 3,
-`maps_elu` Figure 5, `digits` the short check of the former, `convolutions` Table 4,
-and `paces` compares the shortened training with the recalled one.
+`maps_elu` Figure 5, `digits` the short check of the former, `digits_shuffled` the same
+on samples that are mixed before they are split, `convolutions_flat` Table 4,
+`convolutions` the same with a readout that averages and does not train, and `paces`
+compares the shortened training with the recalled one.
 """
 
 from collections.abc import Callable, Hashable
@@ -58,6 +60,9 @@ PARTS = {
     "digits": _trained(
         training.DIGITS, "4 min on 1 CPU core", {"places": ((4, 0.5), (8, 0.2))}
     ),
+    "digits_shuffled": _trained(
+        training.RESPLIT, "4 min on 1 CPU core", {"places": ((4, 0.5), (8, 0.2))}
+    ),
     "maps": _trained(
         training.MAPS, "15 min on 1 CPU core",
         {"places": training.grid((3, 6), (0.5, 0.8))},
@@ -68,8 +73,12 @@ PARTS = {
         training.FULL_ELU, "3 h on a GPU (estimate)",
     ),
     "convolutions": _trained(
-        training.CNN, "15 min on 1 CPU core", {"places": ((3, 0.5),), "width": 4},
-        training.CNN_FULL, "8 h on a GPU (estimate)",
+        training.CNN, "15 min on 1 CPU core", {"places": ((3, 0.5),), "width": 4}
+    ),
+    "convolutions_flat": _trained(
+        training.FLAT, "12 min on 1 CPU core",
+        {"places": ((3, 0.5),), "controls": ((3, 0.5),), "width": 4},
+        training.FLAT_FULL, "8 h on a GPU (estimate)",
     ),
     "paces": _trained(
         training.PACES, "6 min on 1 CPU core",
