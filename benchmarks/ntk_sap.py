@@ -7,7 +7,9 @@ draws: "exact", the authors' score draw by draw; "merged", without a statistics 
 its own; and on a GPU "stacked", the draws of a round as one program. Run in turn (A B
 A B ...), so that a machine whose speed drifts slows both; the ratio is taken pair by
 pair and its median is the result. Seconds are CPU seconds of this process, on a GPU
-those of the clock. Writes benchmarks/results/ntk_sap.csv and .json.
+those of the clock. Writes benchmarks/results/ntk_sap.csv and .json; exits with an error
+if a median lies below its floor in FLOORS, but not with --quick, whose rounds are fewer
+than the floors are for.
 """
 
 import argparse
@@ -130,6 +132,17 @@ def say(rows):
     )
 
 
+def below(rows):
+    """Return a line for each way whose median ratio is below its floor."""
+    found = []
+    for device, name, way in dict.fromkeys(tuple(row[:3]) for row in rows):
+        ratios = [row[-2] for row in rows if tuple(row[:3]) == (device, name, way)]
+        middle, floor = statistics.median(ratios), FLOORS.get((device, way))
+        if floor and middle < floor:
+            found.append(f"{device} {name} {way}: {middle:.2f}x, below {floor:g}x")
+    return found
+
+
 def write(rows, options):
     """Write the rows, and beside them what they were measured with."""
     RESULTS.mkdir(exist_ok=True)
@@ -173,6 +186,8 @@ def main():
             continue
         rows += measure(options, device)
     write(rows, options)
+    if not options.quick and (slow := below(rows)):
+        raise SystemExit("\n".join(slow))
 
 
 if __name__ == "__main__":

@@ -28,14 +28,15 @@ from paicore.scores import saliency_sums
 
 NOTEBOOK = "41_saliency"
 # Trained accuracies are not the same on all machines.
-UNCERTAIN = {"accuracy", "accuracy_shuffled", "by_place", "over_one"}
+UNCERTAIN = {"accuracy", "accuracy_shuffled", "by_place", "over_one", "behind"}
+TRAINED = ("phase", "phase_sparse", "gains")
 
 
 def smoke_values(name):
     """(experiment, run, step, column) to value, of every smoke run."""
     experiment = saliency.EXPERIMENTS[name]
     config = experiment.profiles["smoke"]
-    if name == "phase":
+    if name in TRAINED:
         config = dataclasses.replace(config, recipe=None)
     return {
         (name, records.run_id(cell), str(row["step"]), column): float(row[column])

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pandas
 import pytest
 
-from paicore import claims, records
 from paicore.experiments import saliency
 from paicore.experiments import saliency_tables as tables
 
@@ -16,6 +15,7 @@ TABLES = {
     "counts": tables.counts,
     "layers": lambda record: tables.layers(record, "a"),
     "masks": tables.masks,
+    "signed": tables.signed,
 }
 
 
@@ -97,39 +97,52 @@ def test_layers_and_masks_are_added_up():
     assert line.split() == ["a", "x", "0.778", "0.333", "0.667", "0.3"]
 
 
-def test_claims_speak_of_what_the_experiments_have():
-    found = claims.schema.load("41_saliency")
-    assert len({claim.id for claim in found}) == len(found) > 80
-    for claim in found:
-        experiment = saliency.EXPERIMENTS[claim.experiment]
-        assert claim.reduce["column"] in experiment.values, claim.id
-        config = experiment.profiles["quick"]
-        cells = experiment.cells(config)
-        for name in ("method", "variant"):
-            wanted = {claim.reduce[name]} if name in claim.reduce else set()
-            if claim.rule.get("by") == name:
-                wanted |= set(claim.rule["order"])
-            assert wanted <= {cell[name] for cell in cells}, claim.id
+def test_spans_fix_what_is_asked():
+    rows = [run("a", 0, step, value=float(step)) for step in (1, 2, 3)]
+    made = record(rows, methods=("a",), variants=("",))
+    assert tables.spans(made, ("value",)).splitlines()[1].split()[1:] == [
+        "1",
+        "to",
+        "3",
+    ]
+    assert tables.spans(made, ("value",), at={"step": 2}).split()[-1] == "2"
 
 
-def test_every_claim_can_fail():
-    for claim in claims.schema.load("41_saliency"):
-        assert claim.paper["letter"] == "D"
-        if claim.rule["kind"] == "bound":
-            value = claim.paper["value"]
-            far = 1e9 if claim.rule["sense"] == "<=" else -1e9
-            assert not claims.rules.fits(claim, far, 0.0), (claim.id, value)
+def test_signed_sums_leave_out_the_readout_and_what_was_not_measured():
+    rows = [run("a", 0, step, "x", signed=value)
+            for step, value in enumerate((0.5, 0.25, 0.9))]  # fmt: skip
+    rows += [run("a", 0, step, "y", signed=float("nan")) for step in range(3)]
+    made = record(rows, methods=("a",), variants=("x", "y"))
+    _, line = tables.signed(made).splitlines()
+    assert line.split() == ["a", "x", "0.25", "to", "0.5"]
 
 
-def test_claims_of_records_on_file_have_verdicts():
-    settings = records.settings(
-        profile="best", recompute=False, seeds=0, device="auto", only=""
+def test_differences_are_in_points_and_state_their_power():
+    rows = [run("a", seed, 0, gain=0.01 * gain) for seed, gain in enumerate((1, 2, 3))]
+    made = record([*rows, run("a", 0, 1, gain=9.0)], methods=("a",), variants=("",))
+    asked = [("one", made, "gain", {"step": 0}), ("two", NOT_RUN, "gain", {})]
+    _, first, second = tables.differences(asked).splitlines()
+    # t of 2 degrees of freedom is 4.303, and 3 pairs see 3.26 standard errors or more
+    assert first.split()[:6] == ["one", "2.0", "1.0", "-0.5", "to", "4.5"]
+    assert float(first.split()[6]) > 1.5 and first.split()[7] == "3"
+    assert second.split() == ["two", *"-----"]
+
+
+def test_grids_are_one_grid_under_each_text():
+    made = record([run("a", 0, 0, one=1.0, two=2.0)], methods=("a",), variants=("",))
+    found = tables.grids(made, {"two": "second", "one": "first"}, sd=False)
+    assert found == "\n".join(
+        ["second", tables.grid(made, "two"), "first", tables.grid(made, "one")]
     )
-    shown = {
-        name: records.load_or_run(experiment, settings)
-        for name, experiment in saliency.EXPERIMENTS.items()
-    }
-    verdicts = claims.evaluate("41_saliency", shown)
-    for verdict in verdicts:
-        is_run = shown[verdict.claim.experiment].rows is not None
-        assert is_run == (verdict.verdict != "not run"), verdict.claim.id
+
+
+def test_what_is_compared_is_a_column_of_runs_that_quick_makes():
+    shown = dict.fromkeys(saliency.EXPERIMENTS, NOT_RUN)
+    assert len(tables.power(shown).splitlines()) == 1 + len(tables.PAIRS)
+    for text, name, column, at in tables.PAIRS:
+        experiment = saliency.EXPERIMENTS[name]
+        config = experiment.profiles["quick"]
+        assert column in experiment.values, text
+        assert at.get("variant", "") in config.variants, text
+        steps = range(len(config.ways)) if name == "gains" else config.shuffled
+        assert at["step"] in steps, text

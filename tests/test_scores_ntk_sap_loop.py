@@ -1,6 +1,8 @@
 """NTK-SAP in the prune loop: counts of the authors, nested masks, errors by name."""
 
+import importlib.util
 from itertools import pairwise
+from pathlib import Path
 
 import cases
 import pytest
@@ -59,6 +61,45 @@ def test_every_round_keeps_the_authors_count_and_masks_are_nested():
     for step, (earlier, later) in enumerate(pairwise(seen), 1):
         assert later.kept == total - int((1 - 0.8 ** (14 * step / 6)) * total)
         assert all((later[n] <= earlier[n]).all() for n in later)
+
+
+def benchmark(name):
+    """A file of benchmarks/, which is no package."""
+    path = Path(__file__).resolve().parents[1] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_plain_loop_of_the_benchmark_finds_the_same_masks():
+    rival = benchmark("rivals_ntk_sap")
+    net = nets.build("resnet20", in_shape=(1, 8, 8), width=4, generator=g(),
+                     dtype=torch.float64)  # fmt: skip
+    size = {"density": 0.2, "rounds": 3, "repeats": 2, "epsilon": 1e-4}
+    ours = prune(
+        net, "ntk_sap", batch=(torch.zeros(6, 1, 8, 8), None), generator=g("masks"),
+        count_rule="synflow", progress=False, **size,
+    )  # fmt: skip
+    other = rival.ntk_sap(net, (1, 8, 8), samples=6, generator=g("masks"), **size)
+    for mine, theirs in zip(ours.values(), other, strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_the_benchmark_fails_below_a_floor_and_only_there(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
+    bench = benchmark("ntk_sap")
+
+    def rows(way, *ratios, device="cpu"):
+        return [[device, "float64", way, 1.0, ratio, 1.0] for ratio in ratios]
+
+    assert bench.below(rows("exact", 0.9, 1.1, 1.2)) == []
+    assert bench.below(rows("merged", 0.5)) == []  # no floor
+    assert bench.below(rows("exact", 0.8, 0.9, 1.2)) == [
+        "cpu float64 exact: 0.90x, below 1x"
+    ]
+    assert len(bench.below(rows("stacked", 3.9, device="cuda"))) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One round is a rule for layer densities; more rounds add connectivity.
+"""One round is a rule for layer densities; what more rounds add.
 
 New weights and noise inputs in every draw leave nothing that tells the weights of a
 layer apart, so what differs inside a layer is the noise of the estimate.
@@ -173,9 +173,9 @@ def run_phase(config: Phase, cell: dict) -> list[dict]:
         )  # fmt: skip
         moved = masks.shuffled(draws(seed, "phase", name, "shuffle"))
         parts = [effective(each, net, in_shape) for each in (masks, moved)]
-        own = trained(config, ds, seed, name, masks)
+        own = trained(config.recipe, ds, seed, name, masks)
         also = rounds in config.shuffled
-        other = trained(config, ds, seed, name, moved) if also else NAN
+        other = trained(config.recipe, ds, seed, name, moved) if also else NAN
         found = shape(masks)
         first = rows[0] if rows else {"effective": parts[0], "accuracy": own}
         rows.append({
@@ -190,14 +190,22 @@ def run_phase(config: Phase, cell: dict) -> list[dict]:
 
 
 def trained(
-    config: Phase, ds: data.Dataset, seed: int, name: str, masks: Masks
+    recipe: Recipe | None, ds: data.Dataset, seed: int, name: str, masks: Masks
 ) -> float:
-    """Return the test accuracy of a mask; weights and batches are the seed's."""
-    if config.recipe is None:
+    """Return the test accuracy of a mask; weights and batches are the seed's.
+
+    Args:
+        recipe: How to train; None for not at all, which gives nan.
+        ds: Data set.
+        seed: Seed.
+        name: Name of the network.
+        masks: What is kept.
+    """
+    if recipe is None:
         return NAN
     net, _ = network(name, draws(seed, "phase", name), in_shape=ds.in_shape)
     rows = fit(
-        net.float(), ds, config.recipe, masks=masks, progress=False,
+        net.float(), ds, recipe, masks=masks, progress=False,
         generator=draws(seed, "phase", "batches"),
     )  # fmt: skip
     return rows[-1]["test_accuracy"]

@@ -1,4 +1,4 @@
-r"""How far the finite difference is from the trace: epsilon, width, kinks.
+r"""How far the finite difference is from its limit: epsilon, width, kinks.
 
 "fd" sums D = |f(theta) - f(theta + Delta)|^2 with Delta ~ N(0, epsilon I); "jvp" sums
 its limit D / epsilon for epsilon to 0. Both see the same draws here, so what differs is
@@ -81,13 +81,8 @@ def run_surrogate(config: Surrogate, cell: dict) -> list[dict]:
         draws, "gain" is what the rank correlation with jvp has over that; nan in later
         rows.
     """
-    name, seed, width = cell["method"], cell["seed"], int(cell["variant"])
-    # an MLP of few inputs, so that its width is its largest fan-in
-    options = {"depth": 4, "in_shape": (64,)} if name == "mlp" else {}
-    net, in_shape = network(
-        name, draws(seed, "surrogate", name), width=width,
-        **{"in_shape": config.in_shape, **options},
-    )  # fmt: skip
+    name, seed = cell["method"], cell["seed"]
+    net, in_shape = built(cell, config.in_shape, "surrogate")
 
     def sums(what: str = "score", **how):
         return saliency_sums(
@@ -111,6 +106,19 @@ def run_surrogate(config: Surrogate, cell: dict) -> list[dict]:
         rows.append({"step": k, "epsilon": epsilon, "relative_step": relative_step,
                      **facts, **again})  # fmt: skip
     return rows
+
+
+def built(
+    cell: dict, in_shape: tuple[int, ...], purpose: str
+) -> tuple[nn.Module, tuple[int, ...]]:
+    """Return the network of a run in its width, and the shape of its input."""
+    name = cell["method"]
+    # an MLP of few inputs, so that its width is its largest fan-in
+    options = {"depth": 4, "in_shape": (64,)} if name == "mlp" else {}
+    return network(
+        name, draws(cell["seed"], purpose, name), width=int(cell["variant"]),
+        **{"in_shape": in_shape, **options},
+    )  # fmt: skip
 
 
 def compared(found, limit, epsilon: float, density: float) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from paicore.experiments.accuracy_power import paired
 from paicore.experiments.tables import aligned
 
 if TYPE_CHECKING:
@@ -90,21 +91,27 @@ def _text(place) -> str:
     return place if isinstance(place, str) else f"{place:.6g}"
 
 
-def spans(record: "Record", columns: Sequence[str], lines: str = "method") -> str:
+def spans(
+    record: "Record",
+    columns: Sequence[str],
+    lines: str = "method",
+    at: dict | None = None,
+) -> str:
     """Return least to greatest value of each column, a line per method.
 
     Args:
         record: Without rows its message is returned.
         columns: Value columns; what is below `ROUNDING` is called rounding.
         lines: Column whose values name a line.
+        at: Column to value, what else is fixed.
     """
     if record.rows is None:
         return record.message
-    table = [[f"n = {record.rows['seed'].nunique()}", *columns]]
-    for (name,) in _in_order(
-        record, [(n,) for n in dict.fromkeys(record.rows[lines])], (lines,)
-    ):
-        part = record.rows[record.rows[lines] == name]
+    rows = chosen(record.rows, at)
+    table = [[f"n = {rows['seed'].nunique()}", *columns]]
+    for (name,) in _in_order(record, [(n,) for n in dict.fromkeys(rows[lines])],
+                             (lines,)):  # fmt: skip
+        part = rows[rows[lines] == name]
         table.append([name, *(span(part[column]) for column in columns)])
     return aligned(table)
 
@@ -175,3 +182,68 @@ def masks(record: "Record") -> str:
             cells = *(f"{each:.3f}" for each in shares), f"{empty:.1f}"
             table.append([f"{method} {variant}", *cells])
     return aligned(table)
+
+
+def signed(record: "Record") -> str:
+    """Return sums over moduli of the layers before the readout, least to greatest."""
+    if record.rows is None:
+        return record.message
+    rows = record.rows.dropna(subset="signed")
+    table = [[f"n = {rows['seed'].nunique()}", "sum over moduli"]]
+    for method in record.config.methods:
+        part = rows[rows["method"] == method]
+        part = part[part["step"] < part["step"].max()]
+        for variant, values in part.groupby("variant")["signed"]:
+            table.append([f"{method} {variant}", span(values)])
+    return aligned(table)
+
+
+def differences(asked: Sequence[tuple[str, "Record", str, dict]]) -> str:
+    """Return paired differences in points and what their number of seeds can see.
+
+    Args:
+        asked: For each line a name, a record, a column of differences and what else
+            is fixed, as in `grid`.
+
+    Returns:
+        Text; "least" is the true difference that a two-sided test at 5 % sees with
+        power 80 %, if the standard deviation is right. A dash where nothing was run.
+    """
+    table = [["", "mean", "sd", "95 % interval", "least", "n"]]
+    for name, record, column, at in asked:
+        if record.rows is None:
+            table.append([name, *"-----"])
+            continue
+        found = paired(list(100 * chosen(record.rows, at)[column]))
+        interval = f"{found.low:.1f} to {found.high:.1f}"
+        cells = f"{found.mean:.1f}", f"{found.sd:.1f}", interval, f"{found.least:.1f}"
+        table.append([name, *cells, str(found.n)])
+    return aligned(table)
+
+
+_FIVE, _ONE = {"variant": "5"}, {"variant": "1"}
+# What the notebook compares: a name, experiment, column, and what else is fixed.
+PAIRS = (
+    ("T=20 over T=1, R=5", "phase", "over_one", {**_FIVE, "step": 20}),
+    ("T=20 over T=2, R=5", "gains", "behind", {"step": 1}),
+    ("R=5 over R=1, T=20", "gains", "behind", {"step": 2}),
+    ("shuffled, T=1, R=5", "phase", "by_place", {**_FIVE, "step": 1}),
+    ("shuffled, T=1, R=1", "phase", "by_place", {**_ONE, "step": 1}),
+    ("shuffled, T=20, R=5", "phase", "by_place", {**_FIVE, "step": 20}),
+    ("shuffled, T=20, R=1", "phase", "by_place", {**_ONE, "step": 20}),
+    ("1.8 %: T=20 over T=1, R=5", "phase_sparse", "over_one", {**_FIVE, "step": 20}),
+    ("1.8 %: shuffled, T=20, R=5", "phase_sparse", "by_place", {**_FIVE, "step": 20}),
+    ("1.8 %: shuffled, T=20, R=1", "phase_sparse", "by_place", {**_ONE, "step": 20}),
+)
+
+
+def power(shown: dict[str, "Record"]) -> str:
+    """Return `differences` of the accuracies that the notebook compares."""
+    return differences([(text, shown[name], *rest) for text, name, *rest in PAIRS])
+
+
+def grids(record: "Record", columns: dict[str, str], **options) -> str:
+    """Return a `grid` for each column under its text; options as in `grid`."""
+    return "\n".join(
+        f"{text}\n{grid(record, column, **options)}" for column, text in columns.items()
+    )

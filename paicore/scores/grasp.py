@@ -57,7 +57,10 @@ def grasp(
 
     Source: Wang et al. (2020). Differs from alecwangcq/GraSP pruner/GraSP.py, which
     re-draws Linear weights before it scores and always takes class halves; for
-    CIFAR-100 it scores two such batches, which is not offered here.
+    CIFAR-100 it scores two such batches, which is not offered here. Differs from
+    YiteWang/NTK-SAP Pruners/pruners.py where mini-batches differ in size: that code
+    adds their losses, which we take to be means, so that they weigh the same in g and
+    H; here they weigh by size, and without batch norm a split changes nothing.
     """
     if sign not in ("fixed", "fork"):
         raise ValueError(f"sign: expected 'fixed' or 'fork', got {sign!r}")

@@ -46,7 +46,11 @@ def snip(
     Cost: one forward and one backward pass over the batch.
 
     Source: Lee et al. (2019), without their normalisation, which changes no order.
-    mil-ad/snip scores re-drawn weights; per-batch moduli: 123Bailey123/Pruning.
+    mil-ad/snip scores re-drawn weights; per-batch moduli: 123Bailey123/Pruning. Differs
+    from YiteWang/NTK-SAP Pruners/pruners.py where mini-batches differ in size: that
+    code adds the gradients of their losses, which we take to be means, so that they
+    weigh the same; here they weigh by size, as in the whole batch. For CIFAR-100 (256,
+    256, 256, 232) a sample of the last one counts 1.10 times as much there.
     """
     return _sensitivity(
         net, masks, batch, net_weights=False, reduction=reduction,
