@@ -130,6 +130,12 @@ def differences(rows: "pandas.DataFrame") -> "pandas.DataFrame":
     return found
 
 
+def reach(gaps: "pandas.DataFrame") -> float:
+    """Return where the colours of a matrix end: nine tenths of its cells lie inside."""
+    sizes = gaps.abs().stack().dropna()
+    return float(sizes.quantile(0.9)) or 1.0 if len(sizes) else 1.0
+
+
 def orderings(asked: Iterable[Sequence[str]], *shown: "Record") -> str:
     """Return what equal ground leaves of orderings, one line each.
 
