@@ -18,7 +18,9 @@ TABLES = {
     "accuracies": tables.accuracies,
     "powers": tables.powers,
     "crossing": tables.crossing,
+    "pairs": tables.pairs,
     "shares": tables.shares,
+    "spreads": tables.spreads,
     "costs": tables.costs,
     "seconds": tables.seconds,
 }
@@ -96,6 +98,38 @@ def test_costs_are_in_the_order_of_the_config():
     assert tables.seconds(made).splitlines()[2].split() == ["a", "0.5", "7.5"]
 
 
+def test_recalled_rounds_have_a_dagger():
+    rows = [run(name, 0, units=2.0, draws=1, rounds=n, passes=2.0 * n, seconds=0.5)
+            for name, n in (("ntk_sap", 20), ("synflow", 100))]  # fmt: skip
+    _, own, other, note = tables.costs(
+        record(rows, methods=("ntk_sap", "synflow"))
+    ).splitlines()
+    assert "†" not in own and note.startswith("† recalled")
+    assert other.split() == ["synflow", "2.00", "1", "100†", "200.0†"]
+
+
+def test_pairs_are_those_whose_interval_misses_zero():
+    head, half, last = tables.pairs(MADE).splitlines()
+    assert head.startswith("2 of 2 pairs")
+    assert half.split()[:5] == ["snip", "less", "grasp", "50.0", "%"]
+    assert half.endswith("+1.5 to +6.5") and last.endswith("-6.5 to -1.5")
+    assert tables.pairs(MADE, leave=("dense", "snip")).startswith("0 of 0")
+    rows = [run(name, s, accuracy=value * s) for s in range(3)
+            for name, value in (("a", 0.1), ("b", 0.2))]  # fmt: skip
+    noisy = tables.pairs(record(rows, methods=("a", "b", "c")))
+    assert noisy.splitlines()[0].startswith("0 of 1") and "less b" not in noisy
+
+
+def test_spreads_are_of_means():
+    rows = [run("a", s, 0.25, v, accuracy=mean + 0.2 * s)
+            for v, mean in (("", 0.5), ("b", 0.53), ("jvp", 0.9)) for s in (0, 1)
+    ]  # fmt: skip
+    made = record(rows, methods=("a",), variants=("", "b", "jvp"))
+    assert tables.spreads(made).splitlines()[1].split() == ["75.0", "%", "2", "3.0"]
+    whole = tables.spreads(made, leave=())
+    assert whole.splitlines()[1].split() == ["75.0", "%", "3", "40.0"]
+
+
 def test_shares_are_means_over_seeds():
     rows = [run("a", s, 0.25, v, empty=s, effective=0.5 + 0.1 * s)
             for v in ("T=10", "T=2") for s in (0, 1)]  # fmt: skip
@@ -123,10 +157,20 @@ def test_the_least_difference_is_seen_in_four_of_five_repetitions(n, limit):
     assert float((t.abs() > limit).double().mean()) == pytest.approx(0.8, abs=0.005)
 
 
-def test_seeds_needed_are_those_of_the_normal_formula():
-    # 2 (1.96 + 0.84)^2 (sd / difference)^2
-    assert [needed(0.3, d) for d in (0.7, 0.3)] == [3, 16]
-    assert needed(0.3, 0.14) == math.ceil(15.698 * (0.3 / 0.14) ** 2)
+@pytest.mark.parametrize(("sd", "gap"), [(0.5, 0.71), (0.3, 0.44), (0.3, 0.9)])
+def test_seeds_needed_are_the_fewest_that_see_the_difference(sd, gap):
+    n = needed(sd, gap)
+    assert n > 2 and seen(n, sd, gap) > 0.795 > seen(n - 1, sd, gap)
+    assert needed(sd, 100 * sd) == 2  # one a side has no deviation
+
+
+def seen(n, sd, gap):
+    """How often Student's t of two samples of n is significant."""
+    from scipy.stats import ttest_ind
+
+    g = torch.Generator().manual_seed(n)
+    x, y = sd * torch.randn(2, 40_000, n, generator=g, dtype=torch.float64)
+    return float((ttest_ind(x + gap, y, axis=1).pvalue < 0.05).mean())
 
 
 def test_digitised_curves_have_the_numbers_of_the_tables():

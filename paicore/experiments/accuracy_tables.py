@@ -158,6 +158,54 @@ def crossing(*records: "Record", one: str = "grasp", other: str = "snip") -> str
     return f"{aligned(table)}\n{text}"
 
 
+def pairs(*records: "Record", leave: tuple[str, ...] = ("dense", "random")) -> str:
+    """Return the pairs of methods whose interval misses zero, and how many there are.
+
+    Args:
+        *records: Records of `Arms`; runs with a variant are left out.
+        leave: Methods that are in no pair.
+    """
+    rows = rows_of(records)
+    if rows is None:
+        return messages(records)
+    rows = rows[(rows["variant"] == "") & ~rows["method"].isin(leave)]
+    table, count = [["less", "sparsity", "difference", "95 % interval"]], 0
+    for density in sorted({*rows["density"]}, reverse=True):
+        part = rows[rows["density"] == density]
+        wide = 100 * part.pivot_table("accuracy", "seed", "method")
+        names = [name for name in records[0].config.methods if name in wide]
+        for one, other in itertools.combinations(names, 2):
+            values = list((wide[one] - wide[other]).dropna())
+            if len(values) < 2:
+                continue
+            found, count = paired(values), count + 1
+            if found.low <= 0 <= found.high:
+                continue
+            _, mean, span, _ = _compared(found)
+            table.append([f"{one} less {other}", percent(density), mean, span])
+    table[0][0] = f"{len(table) - 1} of {count} pairs miss zero"
+    return aligned(table)
+
+
+def spreads(record: "Record", leave: tuple[str, ...] = ("jvp",)) -> str:
+    """Return how far apart the means of the variants are, in points, by sparsity.
+
+    Args:
+        record: Of one method with variants.
+        leave: Variants that are not counted.
+    """
+    if record.rows is None:
+        return record.message
+    rows = record.rows[~record.rows["variant"].isin(leave)]
+    means = 100 * rows.groupby(["density", "variant"])["accuracy"].mean()
+    table = [["sparsity", "variants", "largest less smallest mean"]]
+    for density in sorted({*rows["density"]}, reverse=True):
+        part = means[density]
+        gap = part.max() - part.min()
+        table.append([percent(density), f"{len(part)}", f"{gap:.1f}"])
+    return aligned(table)
+
+
 def shares(*records: "Record") -> str:
     """Return empty layers and the share of kept weights on a path, means."""
     rows = rows_of(records)
@@ -189,9 +237,13 @@ def costs(record: "Record") -> str:
     for name in record.config.methods:
         if name in found.index:
             row = found.loc[name]
-            whole = f"{row['draws']:.0f}", f"{row['rounds']:.0f}"
-            table.append([name, f"{row['units']:.2f}", *whole, f"{row['passes']:.1f}"])
-    return aligned(table)
+            mark = "†" * int(printed.RECALLED_ROUNDS.get(name) == row["rounds"])
+            whole = f"{row['draws']:.0f}", f"{row['rounds']:.0f}{mark}"
+            passes = f"{row['passes']:.1f}{mark}"
+            table.append([name, f"{row['units']:.2f}", *whole, passes])
+    note = "\n† recalled, not checked against the PDF"
+    text = aligned(table)
+    return text + note * ("†" in text)
 
 
 def seconds(record: "Record") -> str:
