@@ -30,7 +30,7 @@ def test_without_rows_every_table_is_the_message():
     found = [
         tables.growth(record), tables.edges(record), tables.outputs(record),
         tables.looks(record, ("cv1",), density=0.1, forms=(".2f",)),
-        tables.trained(record, "a"), tables.gains(record, "a", ()),
+        tables.trained(record, "a"), tables.gains(record, ()),
         tables.square(record, rows_are="a", columns_are="b"),
     ]  # fmt: skip
     assert set(found) == {"x: not run"}
@@ -110,12 +110,30 @@ def test_trained_arms_have_a_column_per_sparsity_and_lost_runs_are_told():
     assert tables.trained(record, "net tanh") == "net tanh: no run"
 
 
-def test_gains_are_paired_by_seed():
+GAINS = "paired by seed s difference 95 % interval ahead in seen from"
+
+
+def test_gains_are_paired_by_seed_and_have_intervals():
     record = a_record(RUNS, methods=METHODS)
-    found = tables.gains(record, "net relu", [("sbp_sr", "snip")])
-    assert lines(found) == [
-        "points s = 90 % s = 95 %", "sbp_sr - snip +20.0 ±5.0 (2/2)",
+    found = tables.gains(record, [("sbp_sr", "snip")], variant="net relu")
+    head, line, none = lines(found)
+    # Differences of 25 and 15: error 5, and Student's quantile of one degree is 12.706.
+    assert (head, none) == (GAINS, "sbp_sr - snip 95 % - - - -")
+    assert line.startswith("sbp_sr - snip 90 % +20.0 -43.5 to +83.5 2/2 ")
+    assert float(line.split()[-1]) > 63.5  # to see is more than to miss zero
+
+
+def test_gains_between_variants_at_one_density_and_of_one_seed():
+    rows = [
+        {"method": "net", "variant": v, "density": d, "seed": 0, "cv3": c}
+        for v, d, c in (("0.1", 0.02, 0.5), ("stable", 0.02, 0.75),
+                        ("0.1", 0.1, 0.2), ("stable", 0.1, 0.1))
     ]  # fmt: skip
+    found = tables.gains(
+        a_record(rows), [("0.1", "stable")], by="variant", column="cv3", scale=1,
+        form=".2f", density=0.02, method="net",
+    )  # fmt: skip
+    assert lines(found) == [GAINS, "0.1 - stable 98 % -0.25 - 0/1 -"]
 
 
 def test_a_square_has_masks_across_and_functions_down():

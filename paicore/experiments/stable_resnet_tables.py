@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paicore.experiments.accuracy_power import paired
 from paicore.experiments.tables import aligned
 
 if TYPE_CHECKING:
@@ -142,32 +143,44 @@ def trained(
     return aligned(lines)
 
 
-def gains(record: "Record", variant: str, pairs: Sequence[tuple[str, str]]) -> str:
-    """Return paired differences of accuracy in points, a line per pair of methods.
+def gains(
+    record: "Record", pairs: Sequence[tuple[str, str]], *, by: str = "method",
+    column: str = "test_accuracy", scale: float = 100.0, form: str = ".1f",
+    density: float | None = None, **at: str,
+) -> str:  # fmt: skip
+    """Return paired differences with 95 % intervals, a line per sparsity and pair.
 
     Args:
-        record: Of ``tables``; without rows its message is returned.
-        variant: Network and activation.
-        pairs: (minuend, subtrahend).
+        record: With rows of several seeds; without rows its message is returned.
+        pairs: (minuend, subtrahend), values of ``by``.
+        by: "method" or "variant".
+        column: A value column.
+        scale: Factor on the values.
+        form: Format of a number.
+        density: Fraction kept; None: every one below 1.
+        **at: Values of other columns.
 
     Returns:
-        Text: mean, standard error, and in how many seeds the first is ahead.
+        Text: mean, Student's interval, in how many seeds the first is ahead, and the
+        true difference that as many pairs would see four times in five.
     """
     if record.rows is None:
         return record.message
-    rows = _where(record.rows, variant=variant)
+    rows = _where(_last(record.rows), **at)
     places = sorted({*rows[rows["density"] < 1]["density"]}, reverse=True)
-    lines = [["points", *(f"s = {percent(d)}" for d in places)]]
+    if density is not None:
+        places = [place for place in places if abs(place - density) < 1e-8]
+    head = "s", "difference", "95 % interval", "ahead in", "seen from"
+    lines = [["paired by seed", *head]]
     for pair in pairs:
-        line = [" - ".join(pair)]
-        for density in places:
+        for place in places:
             a, b = (
-                _where(rows[_near(rows, density)], method=name)
-                .set_index("seed")["test_accuracy"]
+                _where(rows[_near(rows, place)], **{by: name})
+                .set_index("seed")[column]
                 for name in pair
             )  # fmt: skip
-            line.append(_difference(100 * (a - b).dropna()))
-        lines.append(line)
+            cells = _difference(scale * (a - b).dropna(), form)
+            lines.append([" - ".join(pair), percent(place), *cells])
     return aligned(lines)
 
 
@@ -216,13 +229,16 @@ def percent(density: float) -> str:
     return f"{100 * (1 - density):.4g} %"
 
 
-def _difference(values: "pandas.Series") -> str:
-    """Return mean, standard error and agreement of paired differences."""
+def _difference(values: "pandas.Series", form: str) -> tuple[str, ...]:
+    """Return the cells of paired differences; dashes where there are too few."""
     if values.empty:
-        return ""
-    n = len(values)
-    error = f" ±{values.std() / n**0.5:.1f}" if n > 1 else ""
-    return f"{values.mean():+.1f}{error} ({(values > 0).sum()}/{n})"
+        return ("-",) * 4
+    ahead = f"{(values > 0).sum()}/{len(values)}"
+    if len(values) < 2:
+        return f"{values.iloc[0]:+{form}}", "-", ahead, "-"
+    found = paired(list(values))
+    span = f"{found.low:+{form}} to {found.high:+{form}}"
+    return f"{found.mean:+{form}}", span, ahead, f"{found.least:{form}}"
 
 
 def _last(rows: "pandas.DataFrame") -> "pandas.DataFrame":
