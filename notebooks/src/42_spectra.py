@@ -268,12 +268,12 @@ if record.rows is not None:
 
 # %% [markdown]
 # **Figure 2.** NTK-SAP's spectrum is the nearest, SNIP's the next and GraSP's the
-# farthest, as printed, with other slopes. One draw, 100 images, quick profile; lines
-# are ours, dashed with hollow marks digitised. *Alt text: left four rising curves;
-# three close together, GraSP's starts far below and ends far above. Right, ratios to
-# the dense one: NTK-SAP falls gently from above one to below it, SNIP rises to about
-# one, GraSP rises steeply; dashed lines of the paper run beside them, that of NTK-SAP
-# flat.*
+# farthest, as printed, with other slopes; the three others lie between. One draw, 100
+# images, quick profile; lines are ours, dashed with hollow marks digitised. *Alt text:
+# left seven rising curves; six close together, GraSP's starts far below and ends far
+# above. Right, ratios to the dense one: NTK-SAP falls gently from above one to below
+# it, SNIP rises to about one, GraSP rises steeply; dashed lines of the paper run beside
+# them, that of NTK-SAP flat.*
 
 # %% tags=["nbval-check-output"]
 print("eigenvalues over dense ones, ours and in brackets the paper's (P)")
@@ -285,11 +285,13 @@ for name in ("figure", "figure_rest"):
 
 # %% [markdown]
 # NTK-SAP is at rms 0.07, in print 0.13; SNIP at 0.26, in print the same; GraSP at 1.02,
-# in print 0.71. In this draw the three places are the printed ones. The shapes are not:
-# our NTK-SAP starts above the dense spectrum and ends below it, the printed one is the
-# dense one times 0.74 or so, with a scale-free rms of 0.01. Our SNIP bends more, and
-# GraSP lies lower nearly everywhere. NTK-SAP keeps 71,014 weights (K28). One draw
-# cannot say whether that is the draw or a setting, hence the next experiment.
+# in print 0.71. SynFlow, iterative SNIP and magnitude are at 0.29, 0.31 and 0.31, in
+# print at 0.36, 0.53 and 0.42. In this draw the three places that we claim are the
+# printed ones. The shapes are not: our NTK-SAP starts above the dense spectrum and ends
+# below it, the printed one is the dense one times 0.74 or so, with a scale-free rms of
+# 0.01. Our SNIP bends more, and GraSP lies lower nearly everywhere. NTK-SAP keeps
+# 71,014 weights (K28). One draw cannot say whether that is the draw or a setting, hence
+# the next experiment.
 #
 # ## Experiment 3: five draws, and controls
 #
@@ -481,9 +483,9 @@ print(claims.table("42_spectra", shown))
 #   training mode on a batch of one, and finds another curve.
 # * **Images.** Ours are training images without augmentation, one copy of the data with
 #   98 of 60,000 decoded from JPEG; SNIP and GraSP of the authors see augmented ones.
-# * **One draw** of 100 images. A second one of Experiment 1 is declared and not run. Of
-#   Figure 2 three methods, `figure_rest`, are declared and not run either: a kernel of
-#   1,000 logits takes 1,000 backward passes through 100 images, 3.5 min on a core.
+# * **One draw** of 100 images. A second one of Experiment 1 is declared and not run: a
+#   kernel of 1,000 logits takes 1,000 backward passes through 100 images, 3.5 min on a
+#   core.
 # * **Rounds.** Iterative SNIP has 20, SynFlow 100; the paper's are unknown to us.
 # * **30 images** in the five draws instead of 100: a train-mode kernel costs $n k$
 #   backward passes through $n$ images.
