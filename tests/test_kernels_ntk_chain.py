@@ -132,3 +132,48 @@ def test_what_is_no_chain_takes_the_general_way(generator, monkeypatch):
     )  # fmt: skip
     pairs = torch.randn(4, 2, 5, generator=generator, dtype=torch.float64)
     assert signals_of(steps, pairs, monkeypatch) != "chain"
+
+
+def with_extra(generator, change):
+    net = chain(generator, nn.ReLU(), widths=(5, 5, 5))
+    change(net)
+    return net
+
+
+ODD = {
+    "an unused parameter": lambda net: net[1].register_parameter(
+        "alpha", nn.Parameter(torch.ones(5, dtype=torch.float64))
+    ),
+    "another layer's weight": lambda net: net[3].register_parameter(
+        "again", net[1].weight
+    ),
+    "its own weight again": lambda net: net[1].register_parameter(
+        "again", net[1].weight
+    ),
+    "one bias for all outputs": lambda net: setattr(
+        net[1], "bias", nn.Parameter(torch.ones(1, dtype=torch.float64))
+    ),
+    "a bias of two layers": lambda net: setattr(net[3], "bias", net[1].bias),
+}
+
+
+@pytest.mark.parametrize("change", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("ends", [False, True])
+def test_odd_parameters_of_a_layer_are_counted_as_they_are_used(
+    change, ends, generator
+):
+    net = with_extra(generator, change)
+    if ends:  # no chain
+        net.append(nn.Tanh())
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    values = list(net.parameters())
+    rows = []
+    for logit in net(x).flatten():
+        found = torch.autograd.grad(logit, values, retain_graph=True, allow_unused=True)
+        pairs = zip(found, values, strict=True)
+        rows.append(torch.cat([
+            (torch.zeros_like(v) if d is None else d).flatten() for d, v in pairs
+        ]))  # fmt: skip
+    jac = torch.stack(rows)
+    expected = (jac @ jac.T).view(4, 5, 4, 5).transpose(1, 2)
+    torch.testing.assert_close(ntk.gram(net, x), expected, rtol=1e-11, atol=1e-11)

@@ -24,6 +24,7 @@ from paicore.kernels.ntk.settings import Problem
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (_BatchNorm, FrozenBatchNorm)
 METHODS = ("forward", "_conv_forward")
+ROLES = ("weight", "bias")  # other parameters of a layer are not used by it
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,23 @@ def is_known(module: nn.Module) -> bool:
     Returns:
         Whether it is.
     """
-    return not _global_forward_hooks and any(
-        isinstance(module, kind) and all(_unchanged(module, kind, m) for m in METHODS)
-        for kind in (*WEIGHTED, *NORMS)
+    return (
+        not _global_forward_hooks
+        and _is_ordinary(module)
+        and any(
+            isinstance(module, kind)
+            and all(_unchanged(module, kind, m) for m in METHODS)
+            for kind in (*WEIGHTED, *NORMS)
+        )
     )
+
+
+def _is_ordinary(module: nn.Module) -> bool:
+    """Tell whether a layer's weight and bias are two, and the bias one per output."""
+    weight, bias = (module._parameters.get(role) for role in ROLES)
+    if bias is None or weight is None:
+        return True
+    return bias is not weight and bias.shape == weight.shape[:1]
 
 
 def _unchanged(module: nn.Module, kind: type, method: str) -> bool:
@@ -82,8 +96,8 @@ def known_layers(problem: Problem) -> dict[nn.Module, dict[str, str]]:
     names = {id(p): n for n, p in problem.net.named_parameters() if n in problem.names}
     layers = {}
     for module in problem.net.modules():
-        own = module._parameters.items()  # None for a bias that is not there
-        held = {role: names[id(p)] for role, p in own if id(p) in names}
+        own = module._parameters  # None for a bias that is not there
+        held = {r: names[id(own.get(r))] for r in ROLES if id(own.get(r)) in names}
         if held and is_known(module):
             layers[module] = held
     return layers

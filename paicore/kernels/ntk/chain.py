@@ -44,6 +44,9 @@ def is_chain(net: nn.Module, layers, calls: list[Call], out: Tensor) -> bool:
             return False
     if not all("weight" in layers[call.module] for call in calls):
         return False
+    weights = {held["weight"] for held in layers.values() if "weight" in held}
+    if any(held.get("bias") in weights for held in layers.values()):
+        return False  # one tensor in two roles
     ends = [call.shape for call in calls]
     return all(len(shape) == 2 for shape in ends) and all(
         call.before is not None and call.given.shape == shape
