@@ -27,9 +27,11 @@ def isolation(net: nn.Module, *, deterministic: bool = True) -> Iterator[None]:
         Nothing.
 
     Raises:
-        ValueError: the global generator was used.
+        ValueError: the global generator was used, or the network has no values.
     """
     keep_freed_memory()
+    if any(each.is_meta for each in net.parameters()):
+        raise ValueError("net: its parameters are on the meta device, without values")
     device = next((each.device for each in net.parameters()), torch.device("cpu"))
     gpu = [device] if device.type == "cuda" else []
     with (

@@ -1,7 +1,6 @@
 """The modules that PyTorch lacks as modules, and the parts that all nets share."""
 
 from collections import Counter
-from math import isfinite
 
 from torch import Tensor, nn
 
@@ -129,6 +128,11 @@ def branch_scale(
         return [("scale", Scale(blocks**-0.5))] if stable else []
     if stable:
         raise ValueError("branch_factor: give it or stable=True, not both")
-    if not isinstance(branch_factor, (int, float)) or not isfinite(branch_factor):
+    number = isinstance(branch_factor, (int, float))
+    if (
+        not number
+        or isinstance(branch_factor, bool)
+        or not -1e308 < branch_factor < 1e308
+    ):
         raise ValueError(f"branch_factor: expected a number, got {branch_factor!r}")
     return [("scale", Scale(branch_factor))]

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     """Return the parser of the three commands."""
     parser = argparse.ArgumentParser(prog="python -m paicore.records")
     commands = parser.add_subparsers(required=True)
-    run = commands.add_parser("run", help="run an experiment, or go on with it")
+    run = commands.add_parser(
+        "run", help="run an experiment, or go on with it (smoke: afresh)"
+    )
     run.add_argument("notebook", help="for example 00_tour")
     run.add_argument("experiment", nargs="?", help="default: all of the notebook")
     run.add_argument("--profile", required=True, choices=("smoke", "quick", "paper"))

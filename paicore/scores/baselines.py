@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from paicore import seeds
 from paicore.forward import prunable
 
 
@@ -24,6 +25,7 @@ def random(net: nn.Module, masks, batch=None, *, generator) -> dict[str, Tensor]
 
     Cost: none worth naming.
     """
+    seeds.check(generator)
     return {
         name: torch.randn(
             weight.shape, generator=generator, dtype=torch.float64, device="cpu"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from paicore import seeds
 from paicore.forward import MODES
 from paicore.nets.initialise import draws as initial_draws
 from paicore.scores.loss import chunks
@@ -67,9 +68,8 @@ def _positive(name: str, value, kind: type) -> None:
 
 
 def check_generator(generator) -> None:
-    """Refuse what is no CPU generator."""
-    if not isinstance(generator, torch.Generator) or generator.device.type != "cpu":
-        raise TypeError(f"generator: expected one on the CPU, got {generator!r}")
+    """Refuse what is no CPU generator of its own."""
+    seeds.check(generator)
 
 
 class Draw(NamedTuple):

@@ -50,12 +50,20 @@ def finite(name: str, value: float) -> float:
         ValueError: It is not finite.
     """
     try:
+        if isinstance(value, (bool, str)):
+            raise TypeError
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise TypeError(f"{name}: expected a real number, got {value!r}") from error
     if not np.isfinite(number):
         raise ValueError(f"{name}: expected a finite number, got {value!r}")
     return number
+
+
+def is_count(value) -> bool:
+    """Tell whether a value is a whole number of at least 1, of Python or numpy."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return whole and value >= 1
 
 
 def depth_of(depth: int) -> int:

@@ -17,6 +17,7 @@ Array = NDArray[np.float64]
 REACH = 9.5  # the normal weight beyond is below 1e-19
 NODES = 24  # per panel
 BLOCK = 1 << 19  # numbers held at a time
+LARGEST = 1e8  # variance; nodes grow like its root
 
 
 @lru_cache(maxsize=64)
@@ -30,7 +31,14 @@ def _unit_rule(panels: int) -> tuple[Array, Array]:
 
 
 def _panels(q: float) -> int:
-    """Return how many panels [0, REACH] needs: tanh bends on the scale 1/sqrt(q)."""
+    """Return how many panels [0, REACH] needs: tanh bends on the scale 1/sqrt(q).
+
+    Raises:
+        ValueError: q is so large that the nodes would fill the memory.
+    """
+    if not q <= LARGEST:
+        raise ValueError(f"q: a variance of {q:.3g} is too large to integrate over; "
+                         f"expected at most {LARGEST:g}")  # fmt: skip
     return ceil(REACH * max(0.5, sqrt(q) / 4))
 
 

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from paicore.kernels.meanfield import moments
-from paicore.kernels.meanfield.maps import Signal, finite, scale, signal, slope_map
+from paicore.kernels.meanfield.maps import (
+    Signal,
+    finite,
+    is_count,
+    scale,
+    signal,
+    slope_map,
+)
 from paicore.kernels.meanfield.moments import Phi
 
 
@@ -45,8 +52,8 @@ class ScoreMoments:
         Raises:
             ValueError: B is below 1.
         """
-        if batch < 1:
-            raise ValueError(f"batch: expected at least 1, got {batch!r}")
+        if isinstance(batch, bool) or not (batch >= 1 and batch == int(batch)):
+            raise ValueError(f"batch: expected an int of at least 1, got {batch!r}")
         return self.sample / batch + (1 - 1 / batch) * self.cross
 
 
@@ -124,8 +131,8 @@ def score_moments(
 
     Source: Hayou et al. (2021), section 3, for one sample; the batch form is ours.
     """
-    if len(widths) < 2 or min(widths) < 1:
-        raise ValueError(f"widths: expected N_0 ... N_L, got {tuple(widths)}")
+    if len(widths) < 2 or not all(map(is_count, widths)):
+        raise ValueError(f"widths: expected ints N_0 ... N_L, got {tuple(widths)}")
     forward = signal(phi, len(widths) - 1, sigma_w, sigma_b, q0=q0, c0=c0)
     q, gap = forward.q[:-1], forward.gap[:-1]
     second = moments.second_moment(phi, q)

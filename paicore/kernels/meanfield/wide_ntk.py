@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from paicore.kernels.meanfield import moments
-from paicore.kernels.meanfield.maps import depth_of, scale
+from paicore.kernels.meanfield.maps import depth_of, is_count, scale
 from paicore.kernels.meanfield.moments import Phi
 
 ROUNDING = 8 * np.finfo(float).eps
@@ -97,6 +97,8 @@ def _gains(depth, inputs, sigma_w, sigma_b, widths, bias) -> tuple[list[float], 
         return [sigma_w**2] * depth_of(depth), sigma_b**2
     if len(widths) != depth_of(depth) - 1:
         raise ValueError(f"widths: expected {depth - 1} hidden widths, got {widths!r}")
+    if not all(map(is_count, widths)):
+        raise ValueError(f"widths: expected ints of at least 1, got {widths!r}")
     return [float(inputs), *map(float, widths)], float(bias)
 
 
