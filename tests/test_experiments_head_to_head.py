@@ -11,7 +11,7 @@ import experiment_cases as shared
 import pytest
 import torch
 
-from paicore import data
+from paicore import data, nets, seeds
 from paicore.experiments import head_to_head as study
 from paicore.experiments import head_to_head_ground as ground
 from paicore.experiments import head_to_head_parts as parts
@@ -67,8 +67,8 @@ def test_the_primary_comparison_has_one_density_and_eight_seeds():
 
 
 def test_all_methods_keep_equally_many_weights_of_the_primary_network():
-    config = replace(study.MNIST, keep=False)
-    net = ground.network(config, 0)
+    config = study.MNIST
+    net = nets.build(config.net, in_shape=(1, 28, 28), generator=seeds.generator(0))
     counts = {name: w.numel() for name, w in prunable(net).items()}
     for density in (*config.densities, *study.ANALYSED["densities"]):
         layerwise = sum(int(n * density + 0.5) for n in counts.values())

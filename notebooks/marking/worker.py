@@ -92,6 +92,9 @@ def quiet(log):
     os.environ.clear()
     os.environ.update(kept)
     os.environ.update(environment())
+    # nbgrader calls alembic by name, and the environment may not be activated
+    here = os.path.dirname(sys.executable)
+    os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
     log.parent.mkdir(parents=True, exist_ok=True)
     out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(out, 1)

@@ -100,7 +100,7 @@ def powers(*records: "Record", column: str = "over", variant: str | None = None)
     if rows is None:
         return messages(records)
     head = "sparsity", "n", "difference", "95 % interval", "would be seen from"
-    table = [["points over the rival", *head]]
+    table = [["points over NTK-SAP", *head]]
     for density in sorted({*rows["density"]}, reverse=True):
         for method in records[0].config.methods:
             for each in _variants(records[0], rows):
