@@ -214,7 +214,11 @@ def differences(asked: Sequence[tuple[str, "Record", str, dict]]) -> str:
         if record.rows is None:
             table.append([name, *"-----"])
             continue
-        found = paired(list(100 * chosen(record.rows, at)[column]))
+        points = list(100 * chosen(record.rows, at)[column])
+        if len(points) < 2:  # smoke has other cells
+            table.append([name, *"-----"])
+            continue
+        found = paired(points)
         interval = f"{found.low:.1f} to {found.high:.1f}"
         cells = f"{found.mean:.1f}", f"{found.sd:.1f}", interval, f"{found.least:.1f}"
         table.append([name, *cells, str(found.n)])
