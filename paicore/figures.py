@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from paicore.records import Record
 from paicore.records.places import record_path
 from paicore.records.store import BUILT
+from paicore.svg import compact
 
 if TYPE_CHECKING:
     import pandas
@@ -88,8 +89,6 @@ _RC = MappingProxyType(
         "figure.constrained_layout.use": True,
     }
 )
-_PLACES = re.compile(r'(\b(?:d|x|y|points)=")([^"]*)')
-_DIGITS = re.compile(r"(-?\d+\.\d{2})\d+")
 # the same rows must give the same bytes
 _SVG = MappingProxyType({"svg.hashsalt": "paicore", "svg.fonttype": "path"})
 
@@ -247,24 +246,6 @@ def paper_points(
         linewidth=0.8,
         label=f"{look['label']}, paper" + (" (digitised)" if letter == "P" else ""),
     )
-
-
-def compact(svg: str) -> str:
-    """Shorten an SVG by an eighth: coordinates to a hundredth of a point, no indents.
-
-    Transforms keep their digits, since they scale what stands inside them.
-
-    Args:
-        svg: Text of the file, fonts as paths.
-
-    Returns:
-        Text that draws the same.
-    """
-
-    def shorter(found: re.Match) -> str:
-        return found[1] + _DIGITS.sub(r"\1", found[2])
-
-    return re.sub(r"\n +", "\n", _PLACES.sub(shorter, svg))
 
 
 def save(fig: "Figure", record: Record, view: str | None = None) -> None:

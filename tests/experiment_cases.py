@@ -18,12 +18,26 @@ def smoke_rows(notebook, name):
     """Run id to the checked rows of every smoke run of an experiment."""
     experiment = identity.find(notebook)[name]
     config = experiment.profiles["smoke"]
-    return {
-        records.run_id(cell): checked(
-            records.run_id(cell), experiment.run(config, cell), experiment.values
-        )
-        for cell in experiment.cells(config)
-    }
+    found = {}
+    for cells in groups(experiment, config):
+        if experiment.group is None:
+            rows = [experiment.run(config, cells[0])]
+        else:
+            rows = experiment.run(config, cells)
+        for cell, own in zip(cells, rows, strict=True):
+            run = records.run_id(cell)
+            found[run] = checked(run, own, experiment.values)
+    return found
+
+
+def groups(experiment, config):
+    """Runs that are one call, in the order in which the first of each is declared."""
+    found = {}
+    for number, cell in enumerate(experiment.cells(config)):
+        alone = experiment.group is None
+        key = number if alone else experiment.group(config, cell)
+        found.setdefault(key, []).append(cell)
+    return list(found.values())
 
 
 def flat(name, rows, columns):

@@ -9,6 +9,7 @@ import torch
 
 from paicore import claims, records
 from paicore.experiments import accuracy
+from paicore.experiments import accuracy_paper as paper
 from paicore.experiments import accuracy_printed as printed
 from paicore.experiments import accuracy_tables as tables
 from paicore.experiments.accuracy_power import needed, paired, shift
@@ -200,13 +201,13 @@ def test_hidden_numbers_are_marked():
 
 def test_printed_tables_have_a_line_per_method():
     for net in printed.FIGURE1:
-        assert len(tables.figure1(net).splitlines()) == 8
-        assert "78.0" not in tables.by_epsilon(net)
-    assert "accepted" in tables.by_epsilon("resnet20")
-    assert len(tables.by_rounds().splitlines()) == 6
-    assert "60.79" in tables.table1()
+        assert len(paper.figure1(net).splitlines()) == 8
+        assert "78.0" not in paper.by_epsilon(net)
+    assert "accepted" in paper.by_epsilon("resnet20")
+    assert len(paper.by_rounds().splitlines()) == 6
+    assert "60.79" in paper.table1()
     for name in printed.SETTINGS:
-        *lines, last = tables.settings(name).splitlines()
+        *lines, last = paper.settings(name).splitlines()
         letters = {line[22:28].strip() for line in lines}
         assert letters <= {"R", "C", "C2", "M", "ours"}
         assert all(line.endswith("†") == (" M " in line) for line in lines)

@@ -6,7 +6,6 @@ records stale.
 """
 
 import dataclasses
-import itertools
 import math
 
 import experiment_cases as shared
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from paicore import nets, prune, records
+from paicore import nets, prune
 from paicore.experiments import edge_of_chaos as study
 from paicore.experiments import (
     edge_of_chaos_batches,
@@ -29,27 +28,10 @@ NOTEBOOK = "11_edge_of_chaos"
 SINGLE = {"batches": 1e-3}  # in float32; the others agree to 1e-6
 
 
-def rows_of(experiment, config, cells):
-    """Rows of each cell, whether the experiment takes groups or not."""
-    if experiment.group is None:
-        return [experiment.run(config, cell) for cell in cells]
-    found = []
-    for _, group in itertools.groupby(cells, lambda c: experiment.group(config, c)):
-        found += experiment.run(config, list(group))
-    return found
-
-
 def smoke_values(name):
     """(experiment, run, step, column) to value, of every smoke run."""
-    experiment = study.EXPERIMENTS[name]
-    config = experiment.profiles["smoke"]
-    cells = experiment.cells(config)
-    return {
-        (name, records.run_id(cell), str(row["step"]), column): float(row[column])
-        for cell, rows in zip(cells, rows_of(experiment, config, cells), strict=True)
-        for row in rows
-        for column in experiment.values
-    }
+    rows = shared.smoke_rows(NOTEBOOK, name)
+    return shared.flat(name, rows, study.EXPERIMENTS[name].values)
 
 
 @pytest.mark.parametrize("name", study.EXPERIMENTS)

@@ -6,8 +6,6 @@ records stale.
 """
 
 import dataclasses
-from functools import cache
-from itertools import groupby
 
 import experiment_cases as shared
 import numpy as np
@@ -28,22 +26,9 @@ TRAINED = tuple(name for name in study.EXPERIMENTS if name not in DRAWN)
 QUICK = tuple(n for n, e in study.EXPERIMENTS.items() if "quick" in e.profiles)
 
 
-@cache
 def smoke_rows(name):
     """Run id to rows, of every smoke run."""
-    experiment = study.EXPERIMENTS[name]
-    config, found = experiment.profiles["smoke"], {}
-    if experiment.group is None:
-        return shared.smoke_rows(NOTEBOOK, name)
-
-    def key(cell):
-        return str(experiment.group(config, cell))
-
-    for _, group in groupby(sorted(experiment.cells(config), key=key), key):
-        cells = list(group)
-        for cell, rows in zip(cells, experiment.run(config, cells), strict=True):
-            found[records.run_id(cell)] = rows
-    return found
+    return shared.smoke_rows(NOTEBOOK, name)
 
 
 def expected():

@@ -7,8 +7,6 @@ committed records stale.
 
 import dataclasses
 import math
-from functools import cache
-from itertools import groupby
 
 import experiment_cases as shared
 import pytest
@@ -31,20 +29,9 @@ TRAINED = (
 )  # fmt: skip
 
 
-@cache
 def smoke_rows(name):
     """Run id to rows, of every smoke run."""
-    experiment = study.EXPERIMENTS[name]
-    config, found = experiment.profiles["smoke"], {}
-
-    def key(cell):
-        return str(experiment.group(config, cell))
-
-    for _, group in groupby(sorted(experiment.cells(config), key=key), key):
-        cells = list(group)
-        for cell, rows in zip(cells, experiment.run(config, cells), strict=True):
-            found[records.run_id(cell)] = rows
-    return found
+    return shared.smoke_rows(NOTEBOOK, name)
 
 
 def expected():

@@ -19,6 +19,7 @@ from matplotlib.colors import to_rgb
 
 from paicore import figures, records
 from paicore.experiments import Config, Experiment
+from paicore.svg import compact
 
 # Colour vision without red or green receptors, on linear RGB (Machado et al. 2009).
 DEUTERANOPIA = [
@@ -299,9 +300,9 @@ def test_a_variant_has_its_methods_colour_and_a_look_of_its_own():
 
 def test_a_compact_figure_is_shorter_and_draws_within_a_hundredth():
     svg = '<g>\n   <path d="M 1.23456 -7.5 L 10 2.999" transform="scale(0.015625)"/>\n'
-    short = figures.compact(svg + '  <use x="3.14159" y="2"/>\n</g>')
+    short = compact(svg + '  <use x="3.14159" y="2"/>\n</g>')
     assert short == (
         '<g>\n<path d="M 1.23 -7.5 L 10 2.99" transform="scale(0.015625)"/>\n'
         '<use x="3.14" y="2"/>\n</g>'
     )
-    assert figures.compact(short) == short
+    assert compact(short) == short

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -91,6 +92,10 @@ def of_match(facts, csv, experiment, config):
 def of_figure(path):
     """A figure belongs to the longest record name that it begins with."""
     stems = [csv.stem for csv in path.parent.glob("*.csv")]
+    try:
+        ElementTree.parse(path)
+    except ElementTree.ParseError as error:
+        yield f"not well-formed: {error}"
     own = [s for s in stems if path.stem == s or path.stem.startswith(f"{s}_")]
     if not own:
         yield "a figure without rows"
@@ -212,6 +217,9 @@ SPOILT = {
     "do not match their SHA": lambda f: (f / ROWS).write_text("run,method\n"),
     "tiny.csv: no JSON": lambda f: (f / MADE).unlink(),
     "json: no rows": lambda f: (f / ROWS).unlink(),
+    "tiny.svg: not well-formed": lambda f: (
+        (f / ROWS).with_suffix(".svg").write_text("<svg>")
+    ),
     "svg: a figure without rows": lambda f: (f / ROWS).unlink(),
     "late.svg: drawn from other": lambda f: sealed(
         f, rows_of(f).replace(b"0.5\n", b"0.6\n")

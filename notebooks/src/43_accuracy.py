@@ -60,6 +60,7 @@ import torch
 
 from paicore import Masks, claims, figures, prune, records
 from paicore.experiments import accuracy as study
+from paicore.experiments import accuracy_paper as paper
 from paicore.experiments import accuracy_power as power
 from paicore.experiments import accuracy_printed as printed
 from paicore.experiments import accuracy_tables as tables
@@ -183,9 +184,9 @@ for sd, gap in ((0.5, 4.06), (0.5, 0.71), (0.3, 0.44), (0.3, 0.24)):
 # there are any.
 
 # %% tags=["nbval-check-output"]
-print("ResNet-20, CIFAR-10, percent, by sparsity\n" + tables.figure1("resnet20"))
-print("\nTable 12, NTK-SAP by epsilon\n" + tables.by_epsilon("resnet20"))
-print("\nconfiguration and letters\n" + tables.settings("resnet20"))
+print("ResNet-20, CIFAR-10, percent, by sparsity\n" + paper.figure1("resnet20"))
+print("\nTable 12, NTK-SAP by epsilon\n" + paper.by_epsilon("resnet20"))
+print("\nconfiguration and letters\n" + paper.settings("resnet20"))
 
 # %% [markdown]
 # C is public code, YiteWang/NTK-SAP; C2, further down, is second hand. The profile
@@ -380,7 +381,7 @@ if record.rows is not None:
 # sparse end; that of one round falls to 37 and 10 %.*
 
 # %% tags=["nbval-check-output"]
-print("paper, ResNet-20\n" + tables.by_rounds())
+print("paper, ResNet-20\n" + paper.by_rounds())
 print("\ndigits, percent\n" + tables.accuracies(shown["rounds"], lines="variant"))
 print("\nover T = 20, points\n" + tables.powers(shown["rounds"]))
 print("\n" + tables.shares(shown["rounds"]))
@@ -492,16 +493,16 @@ print(tables.seconds(shown["cost"]))
 # Their printed numbers and our configurations:
 
 # %% tags=["nbval-check-output"]
-print("VGG-16, CIFAR-100 (P)\n" + tables.figure1("vgg16"))
-print("\nTable 13 (R)\n" + tables.by_epsilon("vgg16"))
-print("\n" + tables.settings("vgg16"))
+print("VGG-16, CIFAR-100 (P)\n" + paper.figure1("vgg16"))
+print("\nTable 13 (R)\n" + paper.by_epsilon("vgg16"))
+print("\n" + paper.settings("vgg16"))
 
 # %% tags=["nbval-check-output"]
-print("ResNet-18, Tiny-ImageNet (P)\n" + tables.figure1("tiny"))
-print("\nTable 14 (R)\n" + tables.by_epsilon("tiny"))
-print("\n" + tables.settings("tiny"))
-print("\nTable 1 (R), top-1, ResNet-18 and -50\n" + tables.table1())
-print("\n" + tables.settings("imagenet"))
+print("ResNet-18, Tiny-ImageNet (P)\n" + paper.figure1("tiny"))
+print("\nTable 14 (R)\n" + paper.by_epsilon("tiny"))
+print("\n" + paper.settings("tiny"))
+print("\nTable 1 (R), top-1, ResNet-18 and -50\n" + paper.table1())
+print("\n" + paper.settings("imagenet"))
 
 # %% [markdown]
 # In these tables NTK-SAP is first in all columns of Table 1, by a tenth of a point to

@@ -23,6 +23,27 @@ class Config:
     device: str = "cpu"
 
 
+def grid(config) -> list[dict]:
+    """Declare every method, variant and density of a config, for every seed.
+
+    Args:
+        config: A `Config` with `methods`, `variants` and `densities`.
+
+    Returns:
+        Runs, as `Experiment.cells` returns them; only the methods of `config.only`, if
+        it names any.
+    """
+    only = config.only.split(",") if config.only else config.methods
+    return [
+        {"method": method, "density": density, "seed": seed, "variant": variant}
+        for method in config.methods
+        if method in only
+        for variant in config.variants
+        for density in config.densities
+        for seed in range(config.seeds)
+    ]
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One experiment: what is run, in which profiles, and what its rows hold.

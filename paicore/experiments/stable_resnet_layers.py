@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore import SCORES, Masks, data, nets, prune
-from paicore.experiments import Config
+from paicore.experiments import Config, grid
 from paicore.experiments.stable_resnet_theory import draws
 from paicore.forward import prunable
 from paicore.masks import critical_sparsities
@@ -51,15 +51,7 @@ class Layers(Config):
 
 def cells(config: Layers) -> list[dict]:
     """Every method, variant and density, for every seed."""
-    only = config.only.split(",") if config.only else config.methods
-    return [
-        {"method": method, "density": density, "seed": seed, "variant": variant}
-        for method in config.methods
-        if method in only
-        for variant in config.variants
-        for density in config.densities
-        for seed in range(config.seeds)
-    ]
+    return grid(config)
 
 
 def together(config: Layers, cell: dict) -> Hashable:

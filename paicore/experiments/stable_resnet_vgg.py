@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore import data, nets
-from paicore.experiments import Config
+from paicore.experiments import Config, grid
 from paicore.experiments.stable_resnet_layers import Batch
 from paicore.experiments.stable_resnet_theory import draws
 from paicore.experiments.trainable_depth_nets import rescaled, sbp
@@ -50,15 +50,10 @@ class Vgg(Config):
 
 def cells(config: Vgg) -> list[dict]:
     """Every network, variant and density, for every seed; no activity with norms."""
-    only = config.only.split(",") if config.only else config.methods
     return [
-        {"method": method, "density": density, "seed": seed, "variant": variant}
-        for method in config.methods
-        if method in only
-        for variant in config.variants
-        if not (method.endswith("_bn") and variant.endswith("activity"))
-        for density in config.densities
-        for seed in range(config.seeds)
+        cell
+        for cell in grid(config)
+        if not (cell["method"].endswith("_bn") and cell["variant"].endswith("activity"))
     ]
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from paicore import Masks, nets, rescale
-from paicore.experiments import Config
+from paicore.experiments import Config, grid
 from paicore.experiments.trainable_depth_nets import (
     Batch,
     activation,
@@ -66,15 +66,7 @@ class Signals(Config):
 
 def cells(config: Signals) -> list[dict]:
     """Every activation, density and variant, for every seed."""
-    only = config.only.split(",") if config.only else config.methods
-    return [
-        {"method": method, "density": density, "seed": seed, "variant": variant}
-        for method in config.methods
-        if method in only
-        for density in config.densities
-        for variant in config.variants
-        for seed in range(config.seeds)
-    ]
+    return grid(config)
 
 
 def together(config: Signals, cell: dict) -> Hashable:
