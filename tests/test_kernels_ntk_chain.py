@@ -49,7 +49,7 @@ def signals_of(net, x, monkeypatch):
 def without_chain(call, monkeypatch):
     """The result of a call that takes every network for no chain."""
     with monkeypatch.context() as patch:
-        patch.setattr(PLAN, "is_chain", lambda *_: False)
+        patch.setattr(PLAN, "stages_of", lambda *_: ())
         return call()
 
 
@@ -177,3 +177,50 @@ def test_odd_parameters_of_a_layer_are_counted_as_they_are_used(
     jac = torch.stack(rows)
     expected = (jac @ jac.T).view(4, 5, 4, 5).transpose(1, 2)
     torch.testing.assert_close(ntk.gram(net, x), expected, rtol=1e-11, atol=1e-11)
+
+
+BETWEEN = {
+    "nothing": (nn.Identity(),),
+    "an activation that overwrites": (nn.ELU(inplace=True),),
+    "two in a row": (nn.Sequential(nn.LeakyReLU(0.1), nn.ELU(1.0, True)),),
+    "another one per layer": (nn.ReLU(True), nn.Tanh()),
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN.values(), ids=BETWEEN)
+@pytest.mark.parametrize("max_bytes", [1 << 30, 2000])
+def test_what_stands_between_layers_is_their_slope(
+    between, max_bytes, generator, monkeypatch
+):
+    net = nn.Sequential(nn.Flatten(), nn.Tanh(), *chain(generator, *between)[1:])
+    x = torch.randn(6, 1, 5, generator=generator, dtype=torch.float64)
+    before = x.clone()
+    assert signals_of(net, x, monkeypatch) == "chain"
+    ours, batched = both(lambda: ntk.gram(net, x, max_bytes=max_bytes), monkeypatch)
+    torch.testing.assert_close(ours, batched, rtol=1e-12, atol=1e-12)
+    assert torch.equal(x, before)
+
+
+def test_an_activation_that_overwrites_the_inputs_leaves_the_callers_alone(
+    generator, monkeypatch
+):
+    net = nn.Sequential(nn.ReLU(inplace=True), *chain(generator, nn.ReLU())[1:])
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    before = x.clone()
+    assert signals_of(net, x, monkeypatch) == "chain"
+    ours, batched = both(lambda: ntk.gram(net, x), monkeypatch)
+    torch.testing.assert_close(ours, batched, rtol=1e-12, atol=1e-12)
+    assert torch.equal(x, before)
+
+
+def test_a_chain_refuses_what_every_network_refuses(generator):
+    net = chain(generator, nn.ReLU())
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"x: the network cannot run on inputs"):
+        ntk.gram(net, x[:, :4])
+    with pytest.raises(ValueError, match="logits hold NaN or infinity"):
+        ntk.gram(net, 1e308 * x.sign())
+    net[5].to(torch.float32)
+    with pytest.raises(ValueError, match="must have the same dtype"):
+        ntk.gram(net, x, dtype=None)
+    assert ntk.gram(net, x).dtype == torch.float64

@@ -34,18 +34,18 @@ class Call:
     Attributes:
         module: The layer.
         given: Its input (n, ...); of a batch norm, the normalised input.
-        edge: Where the gradient at its output is taken.
-        before: Where the gradient at its input is taken; None if it has no graph.
+        edge: Where the gradient at its output is taken; None in a chain.
         shape: Shape of its output (n, ...).
         version: Version of the input when it was seen.
+        slope: In a chain, phi' between the layer before and it; None for one.
     """
 
     module: nn.Module
     given: Tensor
-    edge: GradientEdge
-    before: GradientEdge | None
+    edge: GradientEdge | None
     shape: torch.Size
     version: int
+    slope: Tensor | None = None
 
     @property
     def positions(self) -> int:
@@ -145,12 +145,11 @@ def captured(problem: Problem, x: Tensor, layers) -> tuple[Tensor, list[Call]]:
 
 def _call(module: nn.Module, given: Tensor, output: Tensor, graph: bool) -> Call:
     """Note one call of a layer; its input with its graph if that is asked for."""
-    before = get_gradient_edge(given) if given.requires_grad else None
     given = given if graph else given.detach()
     if isinstance(module, NORMS):
         given = normalised(module, given)
     edge = get_gradient_edge(output)
-    return Call(module, given, edge, before, output.shape, given._version)
+    return Call(module, given, edge, output.shape, given._version)
 
 
 def normalised(norm: nn.Module, x: Tensor) -> Tensor:

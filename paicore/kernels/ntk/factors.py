@@ -3,11 +3,17 @@
 import torch
 from torch import Tensor, nn
 
-from paicore.kernels.ntk.capture import NORMS, Call, captured
+from paicore.kernels.ntk.capture import NORMS, Call
 from paicore.kernels.ntk.chain import chain_signals
 from paicore.kernels.ntk.forms import Form, Last, Outer, Pairs, Rows, Tiles, Units
-from paicore.kernels.ntk.plan import Group, Plan
-from paicore.kernels.ntk.positions import gradients, inputs_of, picked, side_by_side
+from paicore.kernels.ntk.plan import Group, Plan, passed
+from paicore.kernels.ntk.positions import (
+    gradients,
+    inputs,
+    inputs_of,
+    picked,
+    side_by_side,
+)
 from paicore.kernels.ntk.settings import Problem, bar
 
 SMALL = 4096  # columns; narrower parts of the Jacobian are put side by side
@@ -22,14 +28,14 @@ def factors(
         problem: The problem; samples do not interact.
         plan: Its plan.
         x: Samples (n, *in_shape).
-        seen: Their forward pass as from `captured`, if it was made before.
+        seen: Their forward pass as from `passed`, if it was made before.
 
     Returns:
         Logits (n, k), and forms in a fixed order, whose kernels add up to the
         kernel of the network.
     """
     with torch.enable_grad():
-        out, calls = seen or captured(problem, x, plan.layers)
+        out, calls = seen or passed(problem, x, plan.layers, plan.stages)
         deltas = signals(problem, plan, out, calls)
     forms = [
         form
@@ -91,6 +97,8 @@ def _form(problem, group: Group, calls, deltas) -> Form | None:
     modules = tuple(calls[i].module for i in used)
     if group.form in ("gamma", "beta"):
         return Rows(sum(deltas[i][:, :, int(group.form == "beta")] for i in used))
+    if group.form in ("last", "outer", "units"):
+        return _single(problem, group, calls[used[0]], deltas[used[0]])
     given = tuple(calls[i].given for i in used)
     ends = tuple(gradients(m, deltas[i]) for m, i in zip(modules, used, strict=True))
     if group.form == "bias":
@@ -103,17 +111,22 @@ def _form(problem, group: Group, calls, deltas) -> Form | None:
     if group.form == "gather":
         return Rows(gathered(group, modules, given, ends))
     seen = inputs_of(modules, given)[:, 0]  # (n, I, T)
+    return Pairs(seen, side_by_side(ends)[:, :, 0], group.bias)
+
+
+def _single(problem: Problem, group: Group, call: Call, delta: Tensor) -> Form:
+    """Build the form of a layer that is used at one position."""
+    seen = call.given
+    if seen.dim() > 2:
+        seen = inputs(call.module, seen)[:, 0, :, 0]  # (n, I)
+        delta = gradients(call.module, delta)[:, :, 0, :, 0]  # (n, k, O)
+    kept = None if group.mask is None else group.mask[0].to(seen.dtype)
     if group.form == "last":
-        kept = None if group.mask is None else group.mask[0].to(seen.dtype)
-        return Last(seen.squeeze(2), ends[0].shape[1], kept, group.bias)
-    delta = side_by_side(ends)[:, :, 0]  # (n, k, O, T)
-    if group.form == "pairs":
-        return Pairs(seen, delta, group.bias)
-    seen, delta = seen.squeeze(2), delta.squeeze(3)
+        return Last(seen, delta.shape[1], kept, group.bias)
     if group.form == "outer":
         return Outer(seen, delta, group.bias)
     limit = min(problem.max_bytes // 4 // seen.element_size(), 1 << 18)  # in cache
-    return Units(seen, delta, group.mask[0].to(seen.dtype), group.bias, limit)
+    return Units(seen, delta, kept, group.bias, limit)
 
 
 def gathered(group: Group, modules: tuple[nn.Module, ...], given, ends) -> Tensor:

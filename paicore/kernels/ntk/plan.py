@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.kernels.ntk.capture import NORMS, Call, captured, known_layers, uses
-from paicore.kernels.ntk.chain import calls_by_name, is_chain
+from paicore.kernels.ntk.chain import Stage, calls_by_name, chain_pass, stages_of
 from paicore.kernels.ntk.plain import check_separate, is_plain
 from paicore.kernels.ntk.positions import is_batched
 from paicore.kernels.ntk.settings import Problem
@@ -71,6 +71,7 @@ class Plan:
         work: Numbers needed per sample while its signals are computed.
         alone: Logits (1, k) of the first sample alone, to see whether samples interact;
             None where no module could make them.
+        stages: Of a chain (`chain.py`); none of another network.
         signals: "chain" (`chain.py`), "batched" (all outputs in one batched backward
             pass) or "each" (one pass per output).
     """
@@ -82,6 +83,7 @@ class Plan:
     kept: int
     work: int
     alone: Tensor | None
+    stages: tuple[Stage, ...]
     signals: str
 
 
@@ -118,11 +120,11 @@ def make_plan(
     """
     layers = known_layers(problem)
     plain = is_plain(problem.net)
-    seen = captured(problem, samples[: _look(problem, samples, plain)], layers)
+    stages = stages_of(problem.net, layers, samples.shape[1:]) if plain else ()
+    seen = passed(problem, samples[: _look(problem, samples, plain)], layers, stages)
     first, calls = seen
     two = None if plain else _paired(problem, samples, layers, first)
-    chain = plain and is_chain(problem.net, layers, calls, first)
-    if chain:
+    if stages:
         by_name, missed = calls_by_name(layers, calls), ()
     else:
         by_name, missed = _seen(problem, layers, first, calls, two)
@@ -136,8 +138,18 @@ def make_plan(
     linear = all(isinstance(call.module, nn.Linear) for call in calls)
     alone = None if plain else first.detach()
     batched = linear and not torch.is_anomaly_enabled()  # which knows no batches
-    signals = "chain" if chain else "batched" if batched else "each"
-    return Plan(layers, tuple(groups), missed, k, kept, work, alone, signals), seen
+    signals = "chain" if stages else "batched" if batched else "each"
+    plan = Plan(layers, tuple(groups), missed, k, kept, work, alone, stages, signals)
+    return plan, seen
+
+
+def passed(
+    problem: Problem, x: Tensor, layers, stages: tuple[Stage, ...]
+) -> tuple[Tensor, list[Call]]:
+    """Run inputs through the network; return the logits (n, k) and the calls."""
+    if stages:
+        return chain_pass(problem, stages, x)
+    return captured(problem, x, layers)
 
 
 def _paired(problem: Problem, samples: Tensor, layers, first: Tensor):
@@ -227,7 +239,7 @@ def _weight(problem, name, calls, indices, rows, first, joint) -> Group:
     if mask is not None:
         mask = mask.reshape(size.groups, size.outputs, size.inputs)
     form = _form(size, mask, rows, k)
-    if form in ("outer", "units") and _gives(calls[indices[0]], first):
+    if form in ("outer", "units") and _gives(calls, indices[0], first):
         form = "last"
     bytes_each = calls[indices[0]].given.element_size()
     per_channel = max(rows * size.inputs * bytes_each, 1)
@@ -237,10 +249,13 @@ def _weight(problem, name, calls, indices, rows, first, joint) -> Group:
     return Group(name, tuple(indices), form, bias, mask, width, columns)
 
 
-def _gives(call: Call, first: Tensor) -> bool:
+def _gives(calls: list[Call], index: int, first: Tensor) -> bool:
     """Tell whether the output of a call is the logits, as they are."""
-    node = first.grad_fn  # a hook on the tensor may change the gradient at it
-    return call.edge.node is node and first._backward_hooks is None
+    edge, node = calls[index].edge, first.grad_fn
+    if edge is None:  # of a chain
+        return index == len(calls) - 1
+    # a hook on the tensor may change the gradient at it
+    return edge.node is node and first._backward_hooks is None
 
 
 def _columns(mask: Tensor) -> tuple[Tensor, ...]:
