@@ -147,7 +147,7 @@ def memory(kind):
 @contextmanager
 def without_signals(bench, spent):
     """Add up the seconds of the forward pass and of the backward signals."""
-    kept = factors.captured, factors.signals
+    kept = factors.passed, factors.signals
 
     def clocked(function):
         def call(*args):
@@ -158,11 +158,11 @@ def without_signals(bench, spent):
 
         return call
 
-    factors.captured, factors.signals = map(clocked, kept)
+    factors.passed, factors.signals = map(clocked, kept)
     try:
         yield
     finally:
-        factors.captured, factors.signals = kept
+        factors.passed, factors.signals = kept
 
 
 def masked(bench):
