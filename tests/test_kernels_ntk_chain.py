@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 from torch import nn
+from torch.nn.modules import module as torch_module
 
 from paicore import prune, seeds
 from paicore.forward.linearise import ACTIVATIONS
@@ -224,3 +225,101 @@ def test_a_chain_refuses_what_every_network_refuses(generator):
     with pytest.raises(ValueError, match="must have the same dtype"):
         ntk.gram(net, x, dtype=None)
     assert ntk.gram(net, x).dtype == torch.float64
+
+
+def looped(net, x):
+    """The kernel by a backward pass per sample and logit."""
+    values, rows = [p for p in net.parameters() if p.is_floating_point()], []
+    for row in net(x):
+        for logit in row:
+            found = torch.autograd.grad(logit, values, retain_graph=True)
+            rows.append(torch.cat([each.flatten() for each in found]))
+    jac = torch.stack(rows)
+    k = len(row)
+    return (jac @ jac.T).view(len(x), k, len(x), k).transpose(1, 2)
+
+
+def doubled(module, *given):
+    """Twice what a Linear layer is given, or its gradients; any hook may say so."""
+    if isinstance(module, nn.Linear):
+        return tuple(None if each is None else 2 * each for each in given[0])
+    return None
+
+
+GLOBAL = {
+    "inputs": torch_module.register_module_forward_pre_hook,
+    "gradients": torch_module.register_module_full_backward_pre_hook,
+}
+
+
+@pytest.mark.parametrize("register", GLOBAL.values(), ids=GLOBAL)
+def test_hooks_on_all_modules_are_part_of_the_network(register, generator):
+    net = chain(generator, nn.Tanh())
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    without = ntk.gram(net, x)
+    handle = register(doubled)
+    try:
+        expected, found = looped(net, x), ntk.gram(net, x)
+    finally:
+        handle.remove()
+    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-11)
+    assert not torch.allclose(found, without)
+
+
+def test_a_hook_on_a_layers_gradient_is_part_of_the_network(generator):
+    net = chain(generator, nn.Tanh())
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    without = ntk.gram(net, x)
+    net[3].register_full_backward_pre_hook(doubled)
+    found = ntk.gram(net, x)
+    torch.testing.assert_close(found, looped(net, x), rtol=1e-11, atol=1e-11)
+    assert not torch.allclose(found, without)
+
+
+@pytest.mark.parametrize("is_buffer", [True, False])
+def test_a_bias_that_is_no_parameter_moves_outputs_and_is_not_counted(
+    is_buffer, generator
+):
+    net = chain(generator, nn.Tanh())
+    bias = net[1].bias.detach()
+    del net[1].bias
+    if is_buffer:
+        net[1].register_buffer("bias", bias)
+    else:
+        net[1].bias = bias
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(ntk.gram(net, x), looped(net, x), rtol=1e-11, atol=0)
+
+
+def test_a_bias_of_another_dtype_is_refused_by_name(generator):
+    net = chain(generator, nn.ReLU())
+    net[1].bias = nn.Parameter(torch.ones(7))
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    with pytest.raises(ValueError, match="dtype"):
+        ntk.gram(net, x, dtype=None)
+
+
+def test_the_graph_of_a_kernel_does_not_hold_the_callers_inputs(generator):
+    net = chain(generator, nn.ReLU())
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    with torch.inference_mode():
+        same = x.clone()
+    at = {n: p.detach().clone().requires_grad_() for n, p in net.named_parameters()}
+    values = list(at.values())
+    kernel = ntk.gram(net, x, at=at)
+    x.zero_()
+    pairs = [
+        torch.autograd.grad(each.sum(), values, allow_unused=True)
+        for each in (kernel, ntk.gram(net, same, at=at))
+    ]
+    for found, expected in zip(*pairs, strict=True):
+        assert found is expected is None or torch.equal(found, expected)
+
+
+def test_a_hidden_layer_without_units_gives_the_kernel_of_what_is_left(generator):
+    with pytest.warns(UserWarning, match="zero-element"):  # from PyTorch
+        net = chain(generator, nn.Tanh(), widths=(5, 0, 3))
+    x = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    assert torch.equal(
+        ntk.gram(net, x), torch.eye(3, dtype=torch.float64).expand(4, 4, 3, 3)
+    )

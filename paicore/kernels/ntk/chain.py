@@ -34,18 +34,18 @@ class Stage(NamedTuple):
     linear: nn.Linear
 
 
-def stages_of(net: nn.Module, layers, shape: torch.Size) -> tuple[Stage, ...]:
+def stages_of(net: nn.Module, layers, samples: Tensor) -> tuple[Stage, ...]:
     """Cut a network into stages.
 
     Args:
         net: Private copy, plain (see `plain.py`).
         layers: Its known layers, module -> role -> name.
-        shape: Shape of one sample.
+        samples: The inputs (n, *in_shape) that will be run.
 
     Returns:
         Its stages; none if it is no chain, or one that these inputs do not fit.
     """
-    stages, between = [], []
+    stages, between, shape = [], [], samples.shape[1:]
     for module in _in_order(net):
         kind = type(module)
         if kind is nn.Linear:
@@ -60,7 +60,7 @@ def stages_of(net: nn.Module, layers, shape: torch.Size) -> tuple[Stage, ...]:
             between.append(module)
         elif kind not in STILL:
             return ()
-    return () if between or not _alike(stages, layers) else tuple(stages)
+    return () if between or not _alike(stages, layers, samples) else tuple(stages)
 
 
 def _in_order(net: nn.Module) -> Iterator[nn.Module]:
@@ -72,13 +72,17 @@ def _in_order(net: nn.Module) -> Iterator[nn.Module]:
             yield child
 
 
-def _alike(stages: list[Stage], layers) -> bool:
-    """Tell whether all weights have one dtype, and no tensor is weight and bias."""
+def _alike(stages: list[Stage], layers, samples: Tensor) -> bool:
+    """Tell whether all tensors have one dtype, and each is one parameter's only."""
     held = [layers[stage.linear] for stage in stages]
     if not all("weight" in each for each in held):
         return False
-    weights = {each["weight"] for each in held}
-    kinds = {stage.linear.weight.dtype for stage in stages}
+    weights, kinds = {each["weight"] for each in held}, {samples.dtype}
+    for _, linear in stages:
+        bias = linear.bias
+        if bias is not linear._parameters.get("bias"):
+            return False  # a buffer or a constant
+        kinds |= {each.dtype for each in (linear.weight, bias) if each is not None}
     return len(kinds) == 1 and not any(each.get("bias") in weights for each in held)
 
 
@@ -107,7 +111,8 @@ def chain_pass(
     Raises:
         ValueError: a logit is not finite.
     """
-    graph, calls, out = problem.differentiable, [], x
+    graph, calls = problem.differentiable, []
+    out = x.clone() if graph else x  # the graph must not hold the caller's memory
     names = {id(p): name for name, p in problem.net.named_parameters()}
     with torch.set_grad_enabled(graph):
         for between, linear in stages:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from paicore.forward.weights import all_finite
+from paicore.forward.weights import all_finite, check_plain
 
 OUTPUTS = ("full", "class", "sum")
 CROWDED = "more than 1 value per channel"  # from PyTorch's batch norm
@@ -110,6 +110,7 @@ def _check_batch(name: str, x: Tensor) -> None:
     """Refuse what is no batch of real samples."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}: expected a tensor, got {type(x).__name__}")
+    check_plain(x, name)
     if x.is_complex():
         raise TypeError(f"{name}: expected real inputs, got {x.dtype}")
     if x.dim() < 2 or not len(x):

@@ -8,6 +8,7 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 
 from paicore.forward import FrozenBatchNorm
 from paicore.forward.linearise import ACTIVATIONS
@@ -19,7 +20,8 @@ PER_SAMPLE = {
     nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.Dropout, nn.BatchNorm1d,
     nn.BatchNorm2d, FrozenBatchNorm, nn.Flatten, Flatten, Scale,
 }  # fmt: skip
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks")
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks",
+         "_backward_pre_hooks")  # fmt: skip
 
 
 def is_plain(net: nn.Module) -> bool:
@@ -35,7 +37,9 @@ def is_plain(net: nn.Module) -> bool:
     Returns:
         Whether it is; False where that cannot be told.
     """
-    return type(net) is nn.Sequential and all(map(_is_per_sample, net.modules()))
+    if type(net) is not nn.Sequential or _has_any_global_hook():
+        return False
+    return all(map(_is_per_sample, net.modules()))
 
 
 def _is_per_sample(module: nn.Module) -> bool:

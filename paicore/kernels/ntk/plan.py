@@ -120,7 +120,7 @@ def make_plan(
     """
     layers = known_layers(problem)
     plain = is_plain(problem.net)
-    stages = stages_of(problem.net, layers, samples.shape[1:]) if plain else ()
+    stages = stages_of(problem.net, layers, samples) if plain else ()
     seen = passed(problem, samples[: _look(problem, samples, plain)], layers, stages)
     first, calls = seen
     two = None if plain else _paired(problem, samples, layers, first)
@@ -228,7 +228,7 @@ def size_of(calls: list[Call], indices) -> Size:
     weight = calls[indices[0]].module.weight
     groups = getattr(calls[indices[0]].module, "groups", 1)
     positions = sum(calls[i].positions for i in indices)
-    return Size(groups, weight[0].numel(), len(weight) // groups, positions)
+    return Size(groups, weight.shape[1:].numel(), len(weight) // groups, positions)
 
 
 def _weight(problem, name, calls, indices, rows, first, joint) -> Group:
