@@ -231,6 +231,15 @@ def test_a_student_of_the_loss_curves_is_fetched_and_not_matched_again(
     assert len(made) == 1
 
 
+def test_what_other_code_kept_is_made_anew(monkeypatch, tmp_path):
+    monkeypatch.setenv("PAICORE_ROOT", str(tmp_path))
+    for code, value in ((1, 1.0), (2, 2.0), (1, 3.0)):
+        monkeypatch.setattr(students, "CODE", code)
+        made = {"a": np.array([value])}
+        found = students.kept(True, ("x",), (), lambda made=made: made)
+        assert found["a"].tolist() == [float(code)]
+
+
 @pytest.mark.parametrize("damage", [b"", b"PK\x03\x04 cut off", b"no archive"])
 def test_what_was_kept_and_is_damaged_is_made_anew(monkeypatch, tmp_path, damage):
     monkeypatch.setenv("PAICORE_ROOT", str(tmp_path))

@@ -57,6 +57,9 @@ def test_what_is_no_tensor_is_named(word):
     good = {"gram": GRAM, "outputs": OUT, "targets": OUT, "times": [1.0]}
     with pytest.raises(TypeError, match=f"^{word}: expected a tensor, got list"):
         linearised.gradient_flow(**{**good, word: good[word].tolist()})
+    for odd in (good[word].to_sparse(), good[word].to("meta")):
+        with pytest.raises(TypeError, match=f"^{word}: expected a dense tensor with"):
+            linearised.gradient_flow(**{**good, word: odd})
 
 
 @pytest.mark.parametrize(

@@ -189,8 +189,20 @@ def test_fixed_point_of_relu_is_known_in_closed_form():
 
 def test_fixed_point_refuses_a_variance_without_limit():
     for name, sigma_w, sigma_b in (("relu", 1.5, 0.1), ("gelu", 2.5, 0.1)):
-        with pytest.raises(ValueError, match="grows without bound"):
+        words = r"^sigma_w: .* grows from 1 beyond 1e\+06, .* without bound"
+        with pytest.raises(ValueError, match=words):
             meanfield.fixed_point(name, sigma_w, sigma_b)
+
+
+@pytest.mark.parametrize("name", ["tanh", "relu", "erf", "elu", "gelu", "leaky_relu"])
+def test_fixed_point_is_reached_from_as_far_as_variances_go(name):
+    near = meanfield.fixed_point(name, 0.9, 0.3).q
+    for start in (1e6, 1.1e6, 1e8):
+        found = meanfield.fixed_point(name, 0.9, 0.3, start=start)
+        assert found.q == pytest.approx(near, rel=1e-10)
+    for start in (1.1e8, 1e300):
+        with pytest.raises(ValueError, match=r"^start: expected at most 1e\+08, got"):
+            meanfield.fixed_point(name, 0.9, 0.3, start=start)
 
 
 def test_fixed_point_refuses_to_sit_on_an_unstable_one():

@@ -115,3 +115,40 @@ def test_bad_arguments_are_named():
     }.items():
         with pytest.raises(ValueError, match=f"^{word}"):
             call()
+
+
+RAGGED, NAN = [[1], [1, 2]], float("nan")
+META, SPARSE = torch.ones(2, 3, device="meta"), torch.eye(3).to_sparse()
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "error"),
+    [
+        ("x", ["abc", None, RAGGED, X * 1j, META, SPARSE], TypeError),
+        ("x2", ["abc", RAGGED, X * 1j, META, SPARSE], TypeError),
+        ("x", [X[0], X[:0], X[:, :0], X * NAN], ValueError),
+        ("x2", [X[0], X * NAN], ValueError),
+        ("depth", [3.0, "3", True, None, -1], ValueError),
+        ("sigma_w", ["1", None, X], TypeError),
+        ("sigma_w", [-1.0, NAN], ValueError),
+        ("sigma_b", ["1", None, True], TypeError),
+        ("widths", [5, 5.0, "55", {5, 6}], TypeError),
+        ("widths", [(5.0, 6.0), (5, -1), (5, True), (5,)], ValueError),
+        ("bias", [None, "no", 0.5, 1], TypeError),
+        ("phi", [3, None], TypeError),
+        ("phi", ["rel"], ValueError),
+    ],
+)  # fmt: skip
+def test_odd_arguments_are_named(name, values, error):
+    good = {"phi": "relu", "x": X, "depth": 3, "sigma_w": 1.0}
+    for value in values:
+        with pytest.raises(error, match=f"^{name}: "):
+            meanfield.infinite_ntk(**good | {name: value})
+
+
+def test_tensors_arrays_and_counts_of_numpy_are_taken():
+    right = meanfield.infinite_ntk("relu", X, depth=3, sigma_w=1.0, widths=(5, 6))
+    leaf = torch.tensor(X, requires_grad=True)
+    found = meanfield.infinite_ntk("relu", leaf, depth=np.int64(3), sigma_w=1.0,
+                                   widths=np.array([5, 6]))  # fmt: skip
+    assert np.array_equal(found, right)

@@ -12,6 +12,8 @@ from paicore import SCORES, Masks, prune
 from paicore.kernels import meanfield
 from paicore.masks import top_k
 
+sbp, mbp = meanfield.sbp_sparsity_bound, meanfield.mbp_sparsity_bound
+
 EDGE = meanfield.edge_of_chaos("tanh", sigma_b=0.3).sigma_w
 SEEDS = 5
 MBP = {2: (0.996, 0.995), 5: (0.935, 0.926), 10: (0.812, 0.794), 15: (0.719, 0.700)}
@@ -84,6 +86,33 @@ def test_critical_sparsity_takes_arrays_and_refuses_what_it_cannot_rank():
     for scores in ({}, {"a": []}, {"a": [float("nan"), 1.0]}):
         with pytest.raises(ValueError, match="scores"):
             meanfield.critical_sparsity(scores)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "error", "function"),
+    [
+        ("chi", ["a", None, True, 1j], TypeError, lambda v: sbp(v, 10, 10)),
+        ("chi", [0, -1.0, float("nan"), float("inf")], ValueError,
+         lambda v: sbp(v, 10, 10)),
+        ("depth", [10.0, "10", True, 0], ValueError, lambda v: sbp(0.5, v, 10)),
+        ("width", ["a", None, True], TypeError, lambda v: sbp(0.5, 10, v)),
+        ("width", [10.5, 0, float("nan")], ValueError, lambda v: sbp(0.5, 10, v)),
+        ("variance_ratio", ["2", None, True, 2j], TypeError, lambda v: mbp(v, 10)),
+        ("variance_ratio", [1.0, float("nan"), float("inf")], ValueError,
+         lambda v: mbp(v, 10)),
+        ("layer_size", ["a", None, True], TypeError, lambda v: mbp(2.0, v)),
+        ("layer_size", [10.5, 0], ValueError, lambda v: mbp(2.0, v)),
+    ],
+)  # fmt: skip
+def test_odd_arguments_of_the_bounds_are_named(name, values, error, function):
+    for value in values:
+        with pytest.raises(error, match=f"^{name}: expected"):
+            function(value)
+
+
+def test_counts_may_be_numbers_of_numpy_and_whole_floats():
+    assert sbp(0.5, np.int64(10), np.int64(10)) == sbp(0.5, 10, 10.0)
+    assert mbp(2, np.int64(10)) == mbp(2.0, 10.0)
 
 
 def test_sbp_bound_reads_the_natural_logarithm():

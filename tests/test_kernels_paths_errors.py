@@ -191,6 +191,33 @@ def test_wrong_arguments_are_named(words):
         WRONG[words]()
 
 
+@pytest.mark.parametrize("odd", [torch.eye(4).to_sparse(), torch.eye(4).to("meta")])
+def test_inputs_without_values_or_sparse_are_named(odd):
+    for call in (paths.gated_trace, paths.gated_sums):
+        with pytest.raises(TypeError, match=r"^x: expected a dense tensor with values"):
+            call(GOOD, odd)
+
+
+def test_too_many_paths_are_refused_before_any_is_listed(monkeypatch):
+    class Untouched:
+        def __init__(self, **options):
+            raise AssertionError("the network was unrolled")
+
+    monkeypatch.setattr("paicore.kernels.paths.enumeration.Unroll", Untouched)
+    net = nets.build("vgg11", in_shape=(3, 32, 32), width=2,
+                     generator=torch.Generator())  # fmt: skip
+    words = r"^net: it has about \d\.\d+e\+18 paths, more than limit=100000"
+    with pytest.raises(ValueError, match=words):
+        paths.enumerate(net, (3, 32, 32))
+    deep = nn.Sequential(*[nn.Linear(100, 100, bias=False) for _ in range(160)])
+    with pytest.raises(ValueError, match=r"^net: it has more than 1e308 paths, more"):
+        paths.enumerate(deep, (100,))
+    with pytest.raises(ValueError, match=r"^net: it has 640 paths.*limit=639"):
+        paths.enumerate(GOOD, (4,), limit=639)
+    with pytest.raises(AssertionError, match="unrolled"):
+        paths.enumerate(GOOD, (4,), limit=640)
+
+
 def test_an_error_leaves_the_network_as_it_was():
     net = Body(lambda net, x: torch.tanh(x))
     hooks = [len(m._forward_hooks) + len(m._forward_pre_hooks) for m in net.modules()]

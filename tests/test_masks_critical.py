@@ -1,5 +1,6 @@
 """When each layer is emptied: against a sweep over every possible count."""
 
+import numpy as np
 import pytest
 import torch
 from meanfield_cases import labelled, mlp
@@ -7,6 +8,8 @@ from meanfield_cases import labelled, mlp
 from paicore import SCORES, Masks, prune, seeds
 from paicore.kernels import meanfield
 from paicore.masks.critical import critical_sparsities, first_kept
+
+FUNCTIONS = (first_kept, critical_sparsities, meanfield.critical_sparsity)
 
 
 def scored(ties):
@@ -66,6 +69,34 @@ def test_equal_scores_are_kept_in_the_order_of_the_layers():
     ],
 )
 def test_scores_that_cannot_be_ranked_are_refused(scores, match):
-    for function in (first_kept, critical_sparsities):
+    for function in FUNCTIONS:
         with pytest.raises(ValueError, match=f"^scores: .*{match}"):
             function(scores)
+
+
+@pytest.mark.parametrize(
+    ("scores", "error", "match"),
+    [
+        ([1.0, 2.0], TypeError, "expected name -> scores of a layer, got list"),
+        (None, TypeError, "got NoneType"),
+        (3.0, TypeError, "got float"),
+        ({"a": "x"}, TypeError, "expected numbers for 'a', got str"),
+        ({"a": None}, TypeError, "expected numbers for 'a', got NoneType"),
+        ({"a": [[1], [1, 2]]}, TypeError, "expected numbers for 'a', got list"),
+        ({"a": torch.ones(2) * 1j}, ValueError, "expected real numbers for 'a'"),
+        ({"a": torch.ones(2, device="meta")}, TypeError, "'a': .*meta device"),
+        ({"a": torch.eye(2).to_sparse()}, TypeError, "'a': expected a dense tensor"),
+    ],
+)
+def test_scores_of_an_odd_kind_are_refused_by_name(scores, error, match):
+    for function in FUNCTIONS:
+        with pytest.raises(error, match=f"^scores: .*{match}"):
+            function(scores)
+
+
+def test_numbers_arrays_and_lists_are_ranked_as_tensors_are():
+    as_tensors = {"a": torch.tensor([3.0, 1.0]), "b": torch.tensor([[2.0]])}
+    for others in ({"a": [3.0, 1.0], "b": 2.0},
+                   {"a": np.array([3.0, 1.0]), "b": np.array([[2]])}):  # fmt: skip
+        for function in FUNCTIONS:
+            assert function(others) == function(as_tensors)

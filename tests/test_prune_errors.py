@@ -5,7 +5,9 @@ import torch
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
-from paicore import masks, prune
+from paicore import SCORES, masks, prune
+from paicore.kernels import paths
+from paicore.scores import prune_many
 
 X = torch.ones(2, 1, 2, 3)
 
@@ -54,9 +56,91 @@ def test_bad_input_names_the_argument_and_leaves_the_network(change, error, word
     assert references.same(before, references.snapshot(c.net))
 
 
+SPARSE = torch.ones(2, 6).to_sparse()
+LABELS = torch.tensor([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("batch", "words"),
+    [
+        ((X.to("meta"), LABELS), "^batch: x: expected a dense tensor.*meta"),
+        ((X, LABELS.to("meta")), "^batch: y: expected a dense tensor.*meta"),
+        (
+            (SPARSE, LABELS),
+            "^batch: x: expected a dense tensor.*sparse_coo",
+        ),
+        ((X, LABELS.to_sparse()), "^batch: y: expected a dense tensor.*sparse_coo"),
+    ],
+)
+@pytest.mark.parametrize("name", ["snip", "synflow", "magnitude"])
+def test_batches_without_values_or_density_are_refused(name, batch, words):
+    c = cases.case("mlp")
+    before = references.snapshot(c.net)
+    with pytest.raises(TypeError, match=words):
+        prune(c.net, name, density=0.5, batch=batch)
+    assert references.same(before, references.snapshot(c.net))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda mask: mask.to("meta"), "expected a dense tensor with .*meta device"),
+        (lambda mask: mask.to_sparse(), "expected a dense tensor with .*sparse_coo"),
+    ],
+)
+def test_masks_without_values_or_sparse_are_refused_by_name(change, words):
+    c = cases.case("mlp")
+    before = references.snapshot(c.net)
+    dense = masks.Masks.dense(c.net)
+    odd = {name: change(mask) for name, mask in dense.items()}
+    first = next(iter(odd))
+    for call in (
+        lambda: masks.Masks(odd),
+        lambda: SCORES["snip"].function(c.net, odd, (c.x, c.y)),
+        lambda: paths.trace(c.net, tuple(c.x.shape[1:]), masks=odd),
+    ):
+        with pytest.raises(TypeError, match=f"^masks: {first!r}: {words}"):
+            call()
+    with pytest.raises(TypeError, match="meta device"):
+        dense.to("meta")
+    assert references.same(before, references.snapshot(c.net))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "error"),
+    [
+        (True, TypeError), ("200", TypeError), (None, TypeError), (1j, TypeError),
+        ([1.0], TypeError), (torch.tensor(2.0), TypeError), (float("nan"), ValueError),
+        (0, ValueError), (-1.0, ValueError), (float("inf"), ValueError),
+    ],
+)  # fmt: skip
+def test_grasp_refuses_what_is_no_temperature(temperature, error):
+    c = cases.case("mlp")
+    before = references.snapshot(c.net)
+    with pytest.raises(error, match=r"^temperature: expected a .*number > 0, got"):
+        prune(c.net, "grasp", density=0.5, batch=(c.x, c.y), temperature=temperature)
+    assert references.same(before, references.snapshot(c.net))
+
+
 def test_random_scores_ask_for_their_generator():
     with pytest.raises(ValueError, match="generator: random draws"):
         prune(nn.Linear(2, 2), "random", density=0.5)
+
+
+@pytest.mark.parametrize("name", ["erk", "iterative_snip"])
+def test_messages_name_the_score_that_was_asked_for(name):
+    c = cases.case("mlp")
+    needs = "generator: erk draws" if name == "erk" else "batch: iterative_snip needs"
+    with pytest.raises(ValueError, match=f"^{needs}"):
+        prune(c.net, name, density=0.5)
+    own = torch.Generator()
+    with pytest.raises(TypeError, match=f"^options: {name} takes .*got \\['foo'\\]"):
+        prune(c.net, name, density=0.5, batch=(c.x, c.y), generator=own, foo=1)
+    with pytest.raises(TypeError, match=f"^options: {name} takes"):
+        prune_many(
+            c.net, name, densities=[0.5], batch=(c.x, c.y), generators=own, foo=1
+        )
+    assert all(score.name == key for key, score in SCORES.items())
 
 
 def test_weights_that_are_not_finite_are_named():
@@ -117,14 +201,44 @@ def test_a_weight_shared_by_two_layers_is_counted_once():
         assert (kept.total, kept.kept) == (16, 8)
 
 
-@pytest.mark.parametrize("name", ["snip", "grasp", "synflow"])
-def test_inputs_of_a_wrong_shape_are_named_in_the_error(name):
+SHAPED = [name for name, score in SCORES.items() if score.needs - {"generator"}]
+
+
+@pytest.mark.parametrize("name", SHAPED)
+def test_inputs_that_the_network_does_not_take_are_named_with_its_words(name):
     c = cases.case("mlp")
-    x = torch.zeros(2, 1, 5, 5)
-    with pytest.raises(RuntimeError) as caught:
-        prune(c.net, name, density=0.5, batch=(x, torch.tensor([0, 1])))
-    assert "inputs" in caught.value.__notes__[0]
-    assert "1, 5, 5" in caught.value.__notes__[0]
+    before = references.snapshot(c.net)
+    batch = (torch.zeros(2, 1, 5, 5), torch.tensor([0, 1]))
+    words = r"^batch: the network cannot run on inputs x of shape \(2, 1, 5, 5\) \("
+    with pytest.raises(ValueError, match=words + ".*shapes cannot be mult") as caught:
+        prune(c.net, name, density=0.5, batch=batch, generator=torch.Generator())
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert references.same(before, references.snapshot(c.net))
+
+
+def test_inputs_with_too_few_axes_for_batch_norm_are_named():
+    net = nn.Sequential(nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 2))
+    batch = torch.zeros(2, 2, 2), torch.tensor([0, 1])
+    words = r"^batch: the network cannot run .* \(2, 2, 2\) \(expected 4D input"
+    with pytest.raises(ValueError, match=words):
+        prune(net, "snip", density=0.5, batch=batch)
+
+
+def test_what_a_score_refuses_comes_before_inputs_that_do_not_fit():
+    c = cases.case("mlp")
+    batch = torch.zeros(2, 1, 5, 5), torch.tensor([0, 1])
+    with pytest.raises(ValueError, match=r"^reduction: expected"):
+        prune(c.net, "snip", density=0.5, batch=batch, reduction="sum")
+
+
+def test_an_error_that_is_not_about_the_inputs_passes_as_it_is():
+    c = cases.case("mlp")
+
+    def broken(net, masks, batch, *, generator):
+        raise KeyError("own")
+
+    with pytest.raises(KeyError, match="own"):
+        prune(c.net, broken, density=0.5, batch=(c.x, c.y))
 
 
 @pytest.mark.parametrize("name", ["snip", "grasp", "synflow"])

@@ -493,6 +493,30 @@ def test_what_cannot_be_run_as_asked_ends_with_an_error(
     assert not [*(root / "build").rglob("*.jsonl")]
 
 
+def test_of_a_whole_notebook_each_experiment_runs_the_methods_it_has(
+    root, monkeypatch, capsys
+):
+    def few(config):
+        return [cell for cell in cells(config) if cell["method"] == "snip"]
+
+    later = dataclasses.replace(TINY, name="later", cells=few)
+    both = {"tiny": TINY, "later": later}
+    monkeypatch.setattr("paicore.records.__main__.find", lambda _: both)
+    words = ["run", "00_tour", "--profile", "quick", "--device", "cpu", "--only"]
+    assert main([*words, "synflow"]) == 0
+    assert "later: left out, it has none of synflow" in capsys.readouterr().out
+    made = root / "build/figures/00_tour/quick"
+    assert {path.stem for path in made.glob("*.csv")} == {"tiny"}
+    assert main([*words, " snip, synflow"]) == 0
+    assert "later" in {path.stem for path in made.glob("*.csv")}
+    capsys.readouterr()
+    assert main([*words, "snip,snipp"]) == 1
+    error = capsys.readouterr().err
+    assert "only: 00_tour has no ['snipp']; it has snip, synflow" in error
+    assert main(["run", "00_tour", "later", *words[2:], "synflow"]) == 1
+    assert "only: later has no ['synflow']; it has snip" in capsys.readouterr().err
+
+
 def test_a_file_in_the_place_of_a_folder_is_an_error_of_one_line(
     root, monkeypatch, capsys
 ):

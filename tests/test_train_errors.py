@@ -67,6 +67,9 @@ def bad_fits():
                            "masks['1.weight']: expected shape (32, 64), got (64, 32)"),
         "a mask's dtype": ((net, DIGITS, recipe, {"1.weight": mask.float()}, g),
                            TypeError, "expected a bool tensor, got torch.float32"),
+        "a mask without values": (
+            (net, DIGITS, recipe, {"1.weight": mask.T.to("meta")}, g), TypeError,
+            "masks['1.weight']: expected a dense tensor with values"),
         "masks": ((net, DIGITS, recipe, [mask], g), TypeError, "masks: expected a map"),
         "net": ((len, DIGITS, recipe, None, g), TypeError, "net: expected a Module"),
         "ds": ((net, "digits", recipe, None, g), TypeError, "ds: expected a Dataset"),

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from paicore.forward.batch_norm import set_mode
-from paicore.forward.weights import all_finite, check_state, prunable
+from paicore.forward.weights import (
+    all_finite,
+    check_plain,
+    check_state,
+    prunable,
+)
 
 HELD = ("_parameters", "_buffers", "_modules")  # filled by hand, tensor by tensor
 
@@ -198,6 +203,7 @@ def check_masks(net: nn.Module, masks: Mapping[str, Tensor]) -> None:
                 f"masks: expected bool {tuple(weights[name].shape)} for {name!r}, "
                 f"got {mask.dtype} {tuple(mask.shape)}"
             )
+        check_plain(mask, f"masks: {name!r}")
 
 
 def run(net: nn.Module, x: Tensor) -> Tensor:

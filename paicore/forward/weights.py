@@ -48,6 +48,22 @@ def prunable(net: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
+def check_plain(tensor: torch.Tensor, what: str) -> None:
+    """Refuse a tensor without values, or with another layout than one per entry.
+
+    Args:
+        tensor: Any tensor.
+        what: The argument, or which part of it.
+
+    Raises:
+        TypeError: it is on the meta device, sparse, nested or packed.
+    """
+    if tensor.is_meta or tensor.is_nested or tensor.layout != torch.strided:
+        got = "a nested one" if tensor.is_nested else tensor.layout
+        got = "the meta device" if tensor.is_meta else got
+        raise TypeError(f"{what}: expected a dense tensor with values, got {got}")
+
+
 def check_finite(weights: dict[str, torch.Tensor]) -> None:
     """Refuse weights that are complex, of inference mode, or not finite, by name."""
     for name, weight in weights.items():

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.forward.private import check_masks
-from paicore.forward.weights import prunable
+from paicore.forward.weights import check_plain, prunable
 
 # What numpy and zipfile raise on files that are cut off, overwritten or of another kind
 DAMAGE = (
@@ -45,6 +45,7 @@ class Masks(Mapping[str, Tensor]):
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool:
                 kind = getattr(mask, "dtype", type(mask).__name__)
                 raise TypeError(f"masks: expected bool tensors, got {kind} at {name!r}")
+            check_plain(mask, f"masks: {name!r}")
         if not any(mask.numel() for mask in masks.values()):
             raise ValueError("masks: expected at least one mask of a weight, got none")
         self._masks = {name: mask.detach().clone() for name, mask in masks.items()}

@@ -9,7 +9,7 @@ python -m paicore.records promote
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from paicore.experiments import Experiment
 from paicore.records import (
@@ -23,7 +23,9 @@ from paicore.records import (
     promote,
     settings,
 )
+from paicore.records.parameters import named
 from paicore.records.places import root, shown
+from paicore.records.store import methods_of
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,7 +61,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--seeds", type=int, default=0, help="0: the profile's own")
     run.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
-    run.add_argument("--only", default="", help="comma list of methods")
+    run.add_argument(
+        "--only",
+        default="",
+        help="comma list of methods; of a notebook, each experiment runs its own",
+    )
     run.set_defaults(command=_run)
     joined = commands.add_parser("merge", help="join the journals of shards")
     joined.add_argument("journals", nargs="+")
@@ -80,14 +86,42 @@ def _run(options: argparse.Namespace) -> None:
     if options.experiment:  # of a whole notebook, what has no such profile is left out
         _check_profile(experiments[options.experiment], options.profile)
     chosen = _chosen(options)
+    only = _only(experiments, names, chosen)
     executor = _executor(options, chosen.device)
     if chosen.device == "cpu":
         import torch
 
         torch.set_num_threads(1)  # small networks are slower on two
     for name in names:
-        record = load_or_run(experiments[name], chosen, executor=executor)
+        if only[name] is None:
+            print(f"{name}: left out, it has none of {chosen.only}")
+            continue
+        own = dataclasses.replace(chosen, only=only[name])
+        record = load_or_run(experiments[name], own, executor=executor)
         print(record.message)
+
+
+def _only(
+    experiments: Mapping[str, Experiment], names: list[str], chosen: Settings
+) -> dict[str, str | None]:
+    """Return the methods that each experiment runs, "" for all and None for none.
+
+    Raises:
+        ValueError: A method is none of any experiment's.
+    """
+    asked = named(chosen.only)
+    has = {
+        name: methods_of(experiments[name], chosen.profile)
+        for name in names
+        if chosen.profile in experiments[name].profiles
+    }
+    known = set().union(*has.values())
+    if unknown := sorted(asked - known):
+        where = names[0] if len(names) == 1 else experiments[names[0]].notebook
+        there = ", ".join(sorted(known))
+        raise ValueError(f"only: {where} has no {unknown}; it has {there}")
+    shared = {name: ",".join(sorted(asked & has.get(name, asked))) for name in names}
+    return {name: own or (None if asked else "") for name, own in shared.items()}
 
 
 def _check_profile(experiment: Experiment, profile: str) -> None:

@@ -96,6 +96,11 @@ def settings(
     return Settings(**{**asked, "device": _resolve(chosen.device)})
 
 
+def named(only: str) -> set[str]:
+    """Return the names of a comma list."""
+    return {name.strip() for name in only.split(",") if name.strip()}
+
+
 def _from_environment() -> dict:
     """Return the entries of ``PAICORE_PARAMS``; unknown names are an error."""
     text = os.environ.get("PAICORE_PARAMS")

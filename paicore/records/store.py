@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from paicore.experiments import Config, Experiment
 from paicore.records.facts import read_facts
 from paicore.records.identity import by_id, config_hash, core_is_complete, core_of
-from paicore.records.parameters import Settings
+from paicore.records.parameters import Settings, named
 from paicore.records.places import journal_path, record_path, shown, write_atomic
 from paicore.records.provenance import provenance, sha256, spread
 from paicore.records.rows import Checked, read_csv, to_csv
@@ -192,9 +192,8 @@ def asked_config(experiment: Experiment, settings: Settings) -> Config:
         ValueError: A method is not the experiment's.
     """
     config = experiment.profiles[settings.profile]
-    every = experiment.cells(dataclasses.replace(config, seeds=1, only=""))
-    methods = {cell["method"] for cell in every}
-    asked = {name.strip() for name in settings.only.split(",") if name.strip()}
+    methods = methods_of(experiment, settings.profile)
+    asked = named(settings.only)
     if unknown := sorted(asked - methods):
         known = ", ".join(sorted(methods))
         raise ValueError(f"only: {experiment.name} has no {unknown}; it has {known}")
@@ -204,6 +203,12 @@ def asked_config(experiment: Experiment, settings: Settings) -> Config:
         only=",".join(sorted(asked)),
         device=settings.device,
     )
+
+
+def methods_of(experiment: Experiment, profile: str) -> set[str]:
+    """Return the methods that an experiment has in one of its profiles."""
+    config = dataclasses.replace(experiment.profiles[profile], seeds=1, only="")
+    return {cell["method"] for cell in experiment.cells(config)}
 
 
 def _run(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.forward import private, prunable
-from paicore.forward.weights import check_finite
+from paicore.forward.weights import check_finite, check_plain
 
 
 def usable(net: nn.Module) -> dict[str, nn.Parameter]:
@@ -59,9 +59,7 @@ def check_inputs(x: Tensor) -> None:
     if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 2:
         got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
         raise TypeError(f"x: expected float inputs (n, *in_shape), got {got}")
-    if x.layout != torch.strided or x.is_meta:
-        got = "the meta device" if x.is_meta else x.layout
-        raise TypeError(f"x: expected a dense tensor with values, got {got}")
+    check_plain(x, "x")
     if len(x) == 0 or not torch.isfinite(x).all():
         raise ValueError(
             f"x: expected finite inputs, at least one, got {len(x)} samples or "

@@ -1,5 +1,7 @@
 """GraSP: keep the weights that carry the gradient flow."""
 
+from numbers import Real
+
 import torch
 from torch import Tensor, nn
 
@@ -66,10 +68,7 @@ def grasp(
         raise ValueError(f"sign: expected 'fixed' or 'fork', got {sign!r}")
     if split not in ("none", "class_halves"):
         raise ValueError(f"split: expected 'none' or 'class_halves', got {split!r}")
-    if isinstance(temperature, str) or not 0 < temperature < float("inf"):
-        raise ValueError(
-            f"temperature: expected a positive number, got {temperature!r}"
-        )
+    _check_temperature(temperature)
     x, y = batch
     if split == "class_halves" and batch_size is not None:
         raise ValueError("batch_size: expected None with split='class_halves', "
@@ -99,6 +98,21 @@ def grasp(
             score[name] += weights[name].detach() * hg
     turn = 1.0 if sign == "fixed" else -1.0
     return {name: turn * each.detach() for name, each in score.items()}
+
+
+def _check_temperature(temperature: float) -> None:
+    """Refuse what cannot divide logits.
+
+    Raises:
+        TypeError: it is no real number.
+        ValueError: it is not positive and finite.
+    """
+    if isinstance(temperature, bool) or not isinstance(temperature, Real):
+        raise TypeError(f"temperature: expected a number > 0, got {temperature!r}")
+    if not 0 < temperature < float("inf"):
+        raise ValueError(
+            f"temperature: expected a finite number > 0, got {temperature!r}"
+        )
 
 
 def _class_halves(x: Tensor, y: Tensor) -> list[Batch]:

@@ -1,21 +1,25 @@
 """`prune`: from a network and the name of a score to masks."""
 
+import contextlib
 import difflib
 import inspect
-import math
 from collections.abc import Callable, Sequence
-from numbers import Real
 
 import torch
 from torch import Tensor, nn
 
-from paicore import seeds
 from paicore.forward import isolation, prunable
 from paicore.forward.weights import check_finite
 from paicore.masks.container import Masks
 from paicore.masks.counts import count_rule as find_rule
 from paicore.masks.loop import check_scope, prune_loop, unflatten
 from paicore.masks.schedule import densities
+from paicore.scores.inputs import (
+    check_flags,
+    check_inputs,
+    check_runs,
+    is_refusal,
+)
 from paicore.scores.registry import SCORES
 from paicore.scores.score import Score
 
@@ -84,8 +88,8 @@ def prune(
     options = _options(chosen, options, density)
     weights = prunable(net)
     check_finite(weights)
-    _check_flags(keep_last_layer_dense=keep_last_layer_dense, invert=invert)
-    _check_inputs(chosen, density, batch, generator)
+    check_flags(keep_last_layer_dense=keep_last_layer_dense, invert=invert)
+    check_inputs(chosen, _name(chosen), density, batch, generator)
     density = float(density)
     targets = densities(density, loop["rounds"], loop["schedule"])
     names = list(weights)[:-1] if keep_last_layer_dense else list(weights)
@@ -94,7 +98,7 @@ def prune(
     scope, rule = check_scope(loop["scope"]), find_rule(loop["count_rule"])
     masks = Masks.dense(net)
     device = next(iter(weights.values())).device
-    with isolation(net):
+    with isolation(net), _naming_inputs(net, batch):
         engine = _engine(chosen, net, masks, batch, names, generator, options)
         found = prune_loop(
             {name: weights[name].shape for name in names},
@@ -107,6 +111,17 @@ def prune(
             progress=progress,
         )
     return Masks({name: found.get(name, masks[name]) for name in weights})
+
+
+@contextlib.contextmanager
+def _naming_inputs(net: nn.Module, batch):
+    """Blame inputs that the network does not take for what fails inside it."""
+    try:
+        yield
+    except Exception as error:
+        if not is_refusal(error):
+            check_runs(net, batch)
+        raise
 
 
 def _find(score) -> Score:
@@ -128,15 +143,12 @@ def _find(score) -> Score:
 
 
 def _name(score: Score) -> str:
-    """What to call a score in messages; a partial has no name of its own."""
+    """What to call a score in messages: as it was asked for, else its function."""
+    if score.name:
+        return score.name
+    # a partial has no name of its own
     function = getattr(score.function, "func", score.function)
     return getattr(function, "__name__", type(function).__name__)
-
-
-def _check_flags(**flags) -> None:
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise TypeError(f"{name}: expected True or False, got {value!r}")
 
 
 def _options(score: Score, options: dict, density) -> dict:
@@ -155,45 +167,6 @@ def _options(score: Score, options: dict, density) -> dict:
     own = {name: v for name, v in score.defaults.items() if name not in LOOP}
     told = {"density": density} if "density" in signature else {}
     return own | options | told
-
-
-def _check_inputs(score: Score, density, batch, generator) -> None:
-    """Refuse a density, a batch or a generator that the score cannot use."""
-    name = _name(score)
-    if isinstance(density, bool) or not isinstance(density, Real):
-        raise TypeError(f"density: expected a number in (0, 1], got {density!r}")
-    if not 0 < density <= 1 or math.isnan(density):
-        raise ValueError(f"density: expected a number in (0, 1], got {density}")
-    if generator is not None:
-        seeds.check(generator)
-    if "generator" in score.needs and generator is None:
-        raise ValueError(f"generator: {name} draws random numbers, got None; pass "
-                         "paicore.seeds.generator(seed)")  # fmt: skip
-    if batch is not None:
-        _check_batch(batch)
-    needed = score.needs & {"shape", "inputs", "labels"}
-    if needed and batch is None:
-        raise ValueError(f"batch: {name} needs {sorted(needed)}, got None")
-    if "labels" in score.needs and batch[1] is None:
-        raise ValueError(f"batch: {name} needs labels, got (x, None)")
-
-
-def _check_batch(batch) -> None:
-    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-        raise TypeError("batch: expected a pair (x, y), y may be None, "
-                        f"got {type(batch).__name__}")  # fmt: skip
-    x, y = batch
-    if not isinstance(x, Tensor) or not x.is_floating_point() or x.dim() < 2:
-        got = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, Tensor) else type(x)
-        raise TypeError(f"batch: expected float inputs (n, *in_shape), got {got}")
-    if len(x) == 0 or not torch.isfinite(x).all():
-        raise ValueError("batch: expected finite inputs, at least one, got "
-                         f"{len(x)} samples or NaN/infinity")  # fmt: skip
-    if y is None:
-        return
-    if not isinstance(y, Tensor) or y.dtype != torch.int64 or y.shape != x.shape[:1]:
-        got = f"{y.dtype} {tuple(y.shape)}" if isinstance(y, Tensor) else type(y)
-        raise TypeError(f"batch: expected int64 labels ({len(x)},), got {got}")
 
 
 def _engine(score, net, masks, batch, names, generator, options):

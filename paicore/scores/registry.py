@@ -1,5 +1,7 @@
 """The registry: every score by name."""
 
+from dataclasses import replace
+
 from paicore.scores.baselines import magnitude, random
 from paicore.scores.grasp import grasp
 from paicore.scores.ntk_sap import ntk_sap
@@ -12,7 +14,7 @@ from paicore.scores.synflow import SynflowEngine, synflow
 
 _DATA = frozenset({"inputs", "labels"})
 
-SCORES: dict[str, Score] = {
+_ENTRIES: dict[str, Score] = {
     "random": Score(random, "control", frozenset({"generator"})),
     "magnitude": Score(magnitude, "Han et al. 2015"),
     "erk": Score(
@@ -75,3 +77,6 @@ SCORES: dict[str, Score] = {
         {"rounds": 20, "schedule": "exponential"},
     ),
 }
+
+# Two entries may share a function: messages say which was asked for.
+SCORES = {name: replace(score, name=name) for name, score in _ENTRIES.items()}

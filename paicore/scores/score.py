@@ -22,6 +22,7 @@ class Score:
         revives: Whether pruned weights compete again in later rounds.
         engine: Optional faster equal of `function` for many rounds, see
             `paicore.masks.loop.Engine`: ``engine(net, masks, batch, **options)``.
+        name: What messages call it, in SCORES its key; empty: the function's own.
     """
 
     function: Callable[..., dict]
@@ -30,6 +31,7 @@ class Score:
     defaults: Mapping[str, object] = field(default_factory=dict)
     revives: bool = False
     engine: Callable | None = None
+    name: str = ""
 
     def __post_init__(self) -> None:
         """Freeze the two containers and refuse unknown needs."""

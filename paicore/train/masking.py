@@ -12,6 +12,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from paicore.forward.weights import check_plain
+
 
 def check_masks(net: nn.Module, masks: Mapping[str, torch.Tensor] | None) -> None:
     """Refuse masks that do not fit a network.
@@ -38,6 +40,7 @@ def check_masks(net: nn.Module, masks: Mapping[str, torch.Tensor] | None) -> Non
         if not isinstance(mask, torch.Tensor) or mask.dtype != torch.bool:
             got = getattr(mask, "dtype", type(mask))
             raise TypeError(f"masks[{name!r}]: expected a bool tensor, got {got}")
+        check_plain(mask, f"masks[{name!r}]")
         if mask.shape != parameters[name].shape:
             raise ValueError(
                 f"masks[{name!r}]: expected shape {tuple(parameters[name].shape)}, got "

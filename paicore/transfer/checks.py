@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from paicore.forward import prunable
 from paicore.forward.private import check_masks
-from paicore.forward.weights import all_finite
+from paicore.forward.weights import all_finite, check_plain
 from paicore.masks.container import Masks
 from paicore.transfer.settings import DTYPES, Settings, check_density
 
@@ -101,9 +101,7 @@ def check_tensor(name: str, x: Tensor) -> None:
     if not isinstance(x, Tensor) or not x.is_floating_point():
         got = x.dtype if isinstance(x, Tensor) else type(x).__name__
         raise TypeError(f"{name}: expected a floating tensor (n, *in_shape), got {got}")
-    if x.layout != torch.strided or x.is_meta:
-        got = "the meta device" if x.is_meta else x.layout
-        raise TypeError(f"{name}: expected a dense tensor with values, got {got}")
+    check_plain(x, name)
 
 
 def partial(path: Path) -> Path:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from paicore.forward.weights import check_plain
+
 LOSSES = ("mse", "cross_entropy")
 ROUNDING = 1e-14  # times the size: eigenvalues below this share of the largest are zero
 NOISE = 1e-5  # a share of the largest entry or eigenvalue that float32 explains
@@ -153,6 +155,7 @@ def _check_tensors(**given) -> None:
             raise TypeError(f"{name}: expected a tensor, got {type(each).__name__}")
         if each.is_complex():
             raise TypeError(f"{name}: expected real numbers, got {each.dtype}")
+        check_plain(each, name)
 
 
 def _check(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

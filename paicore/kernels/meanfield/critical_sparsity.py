@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from math import exp, inf, log, sqrt
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
 from torch import Tensor
 
-from paicore.kernels.meanfield.maps import depth_of, size_of
+from paicore.kernels.meanfield.maps import depth_of, finite, size_of
+from paicore.masks.critical import ranked
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,9 @@ def critical_sparsity(scores: Mapping[str, Tensor | ArrayLike]) -> CriticalSpars
     Returns:
         CriticalSparsity.
 
-    Raises:
-        ValueError: There are no scores, or one is NaN.
-
     Cost: one pass over the scores.
     """
-    layers = {k: torch.as_tensor(v).detach().flatten() for k, v in scores.items()}
-    if not layers or any(len(v) == 0 for v in layers.values()):
-        raise ValueError("scores: expected at least one layer, none of them empty")
-    for name, values in layers.items():
-        if torch.isnan(values).any():
-            raise ValueError(f"scores: those of {name!r} hold NaN")
+    layers = ranked(scores)
     largest = {name: values.max() for name, values in layers.items()}
     first = min(largest, key=lambda name: float(largest[name]))
     removed = sum(int((v <= largest[first]).sum()) for v in layers.values())
@@ -83,12 +75,13 @@ def sbp_sparsity_bound(chi: float, depth: int, width: int) -> float:
         The bound, in (0, inf].
 
     Raises:
-        ValueError: `chi` is not positive; a `width` below 1 is refused too.
+        ValueError: `chi` is not positive; a `width` that is no whole number of at
+            least 1 is refused too.
 
     Source: Hayou et al. (2021), Theorem 1.
     """
-    width = size_of("width", width)
-    if not 0 < chi < inf:
+    width, chi = size_of("width", width), finite("chi", chi)
+    if not chi > 0:
         raise ValueError(f"chi: expected a number > 0, got {chi!r}")
     kappa = abs(log(chi)) / 8
     weights = kappa * depth_of(depth) * width**2
@@ -168,6 +161,7 @@ def _mbp_arguments(variance_ratio: float, layer_size: int) -> float:
         ValueError: An argument is out of range.
     """
     size_of("layer_size", layer_size)
-    if not 1 < variance_ratio < inf:
+    variance_ratio = finite("variance_ratio", variance_ratio)
+    if not variance_ratio > 1:
         raise ValueError(f"variance_ratio: expected > 1, got {variance_ratio!r}")
     return sqrt(variance_ratio)

@@ -16,8 +16,9 @@ from paicore.kernels.meanfield import moments
 from paicore.kernels.meanfield.activations import Activation, activation
 from paicore.kernels.meanfield.maps import scale, variance_map
 from paicore.kernels.meanfield.moments import Phi
+from paicore.kernels.meanfield.quadrature import LARGEST as FARTHEST
 
-LARGEST = 1e6  # a variance beyond counts as divergence
+LARGEST = 1e6  # a variance that grows beyond counts as divergence
 SMALLEST = 1e-12  # and one below as zero
 STEP = 1.25  # of the search for a bracket
 MARGIN = 1e-9  # a slope of one up to this is neutral, not unstable
@@ -84,20 +85,22 @@ def fixed_point(
         phi: Name or Activation.
         sigma_w: Standard deviation of the weights times sqrt(fan_in).
         sigma_b: Standard deviation of the biases.
-        start: Variance to start from, > 0.
+        start: Variance to start from, from 0 to 1e8.
 
     Returns:
         FixedPoint with a slope of at most 1.
 
     Raises:
-        ValueError: The variance grows without bound, or `start` sits on an unstable
-            fixed point.
+        ValueError: The variance grows beyond 1e6, which counts as without bound;
+            `start` sits on an unstable fixed point, or is too large.
 
     Accuracy: 1e-14 relative in q, less by the factor 1 / (1 - slope).
     """
     phi = activation(phi)
     sigma_w, sigma_b = scale("sigma_w", sigma_w), scale("sigma_b", sigma_b)
     start = scale("start", start)
+    if start > FARTHEST:
+        raise ValueError(f"start: expected at most {FARTHEST:g}, got {start:g}")
 
     def drift(q: float) -> float:
         return float(variance_map(phi, q, sigma_w, sigma_b)) - q
@@ -107,7 +110,8 @@ def fixed_point(
 
     q = _settle(drift, bend, start)
     if q is None:
-        raise ValueError(f"sigma_w: the variance of {phi.name} grows without bound at "
+        raise ValueError(f"sigma_w: the variance of {phi.name} grows from {start:g} "
+                         f"beyond {LARGEST:g}, which counts as without bound, at "
                          f"sigma_w={sigma_w:g}, sigma_b={sigma_b:g}")  # fmt: skip
     slope = variance_slope(phi, q, sigma_w)
     if slope > 1 + MARGIN:
@@ -126,7 +130,7 @@ def _settle(drift, bend, start: float) -> float | None:
     before = bend(near)
     while drift(far) * move > 0:
         near, far = far, far * factor
-        if far > LARGEST:
+        if move > 0 and far > LARGEST:  # a fall may start beyond
             return None
         if far < SMALLEST:
             far = 0.0

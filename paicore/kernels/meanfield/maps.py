@@ -34,11 +34,13 @@ def size_of(name: str, value: float) -> float:
     """Return a width or a number of weights, refusing what is none.
 
     Raises:
-        ValueError: It is below 1; `finite` refuses what is no finite number.
+        ValueError: It is no whole number of at least 1; `finite` refuses what is no
+            finite number.
     """
     number = scale(name, value)
-    if number < 1:
-        raise ValueError(f"{name}: expected at least 1, got {value!r}")
+    if number < 1 or number != int(number):
+        raise ValueError(f"{name}: expected a whole number of at least 1, "
+                         f"got {value!r}")  # fmt: skip
     return number
 
 
@@ -72,9 +74,9 @@ def depth_of(depth: int) -> int:
     Raises:
         ValueError: It is no integer of at least 1.
     """
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
+    if not is_count(depth):
         raise ValueError(f"depth: expected an int of at least 1, got {depth!r}")
-    return depth
+    return int(depth)
 
 
 def variance_map(phi: Phi, q: ArrayLike, sigma_w: float, sigma_b: float):

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from torch import Tensor
 
+from paicore.forward.weights import check_plain
 from paicore.kernels.meanfield import moments
 from paicore.kernels.meanfield.maps import depth_of, is_count, scale
 from paicore.kernels.meanfield.moments import Phi
@@ -56,8 +58,8 @@ def infinite_ntk(
     Source: Jacot et al. (2018), Theorem 1; Cho and Saul (2009) for ReLU.
     """
     sigma_w, sigma_b = scale("sigma_w", sigma_w), scale("sigma_b", sigma_b)
-    x = _rows(x)
-    x2 = x if x2 is None else _rows(x2)
+    x = _rows("x", x)
+    x2 = x if x2 is None else _rows("x2", x2)
     if x.shape[1] != x2.shape[1]:
         raise ValueError(f"x2: expected {x.shape[1]} features, got {x2.shape[1]}")
     gains, offset = _gains(depth, x.shape[1], sigma_w, sigma_b, widths, bias)
@@ -75,15 +77,30 @@ def infinite_ntk(
     return kernel
 
 
-def _rows(x: ArrayLike) -> np.ndarray:
+def _rows(name: str, values: ArrayLike) -> np.ndarray:
     """Return inputs as float64 (n, d).
 
     Raises:
-        ValueError: There is no sample axis, or a value is not finite.
+        TypeError: They are no real numbers.
+        ValueError: There is no sample axis, no number, or a value is not finite.
     """
-    x = np.asarray(x, dtype=float)
-    if x.ndim < 2 or not np.all(np.isfinite(x)):
-        raise ValueError(f"x: expected finite inputs (n, ...), got shape {x.shape}")
+    if isinstance(values, Tensor):
+        check_plain(values, name)
+        values = values.detach().cpu()
+    try:
+        x = np.asarray(values)
+        if x.dtype.kind not in "biuf":
+            raise TypeError(f"of dtype {x.dtype}")
+        x = x.astype(float)
+    except (TypeError, ValueError) as error:
+        kind = type(values).__name__
+        raise TypeError(
+            f"{name}: expected real inputs (n, ...), got {kind} ({error})"
+        ) from error
+    if x.ndim < 2 or not x.size:
+        raise ValueError(f"{name}: expected inputs (n, ...), got shape {x.shape}")
+    if not np.all(np.isfinite(x)):
+        raise ValueError(f"{name}: expected finite inputs, got NaN or infinity")
     return x.reshape(len(x), -1)  # (n, d)
 
 
@@ -91,11 +108,17 @@ def _gains(depth, inputs, sigma_w, sigma_b, widths, bias) -> tuple[list[float], 
     """Return what each layer's weights, and its biases, contribute.
 
     Raises:
+        TypeError: The widths are no sequence, or `bias` no bool.
         ValueError: The number of widths does not fit the depth.
     """
+    if not isinstance(bias, bool):
+        raise TypeError(f"bias: expected True or False, got {bias!r}")
+    depth = depth_of(depth)
     if widths is None:
-        return [sigma_w**2] * depth_of(depth), sigma_b**2
-    if len(widths) != depth_of(depth) - 1:
+        return [sigma_w**2] * depth, sigma_b**2
+    if not isinstance(widths, (Sequence, np.ndarray)) or isinstance(widths, str):
+        raise TypeError(f"widths: expected ints of at least 1, got {widths!r}")
+    if len(widths) != depth - 1:
         raise ValueError(f"widths: expected {depth - 1} hidden widths, got {widths!r}")
     if not all(map(is_count, widths)):
         raise ValueError(f"widths: expected ints of at least 1, got {widths!r}")

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor, nn
 
 from paicore.forward import isolated, isolation
-from paicore.kernels.paths.algebra import Gates
+from paicore.kernels.paths.algebra import Algebra, Gates
 from paicore.kernels.paths.gated import checked_shape
-from paicore.kernels.paths.problem import Problem, prepare, total
+from paicore.kernels.paths.problem import Problem, prepare
 from paicore.kernels.paths.unroll import CONSTANT, FIRST, Edge, Unroll
 
 Gate = tuple[int, int, int]
+EXACT = 2**53  # below, a float64 holds every count
 
 
 @dataclass(frozen=True)
@@ -129,8 +131,8 @@ def enumerate_paths(
     Conventions: as in `edge_sums`. Convolutions are unrolled to one edge per weight
     and position, poolings to one edge per position of the window, batch norm in mode
     "eval" to a constant, a gain and a bias. Paths with a zero constant are left out,
-    paths with a zero parameter are not. More paths than `limit`, or a layer that is
-    too large, raise ValueError.
+    paths with a zero parameter are not. More paths than `limit`, counted before any
+    is listed, or a layer that is too large, raise ValueError.
 
     Args:
         net: Module mapping (n, *in_shape) to (n, k), on the CPU; not changed. Batch
@@ -154,7 +156,7 @@ def enumerate_paths(
     problem = prepare(net, in_shape, masks, bias)
     if problem.x.device.type != "cpu":
         raise ValueError(f"net: expected a network on the CPU, got {problem.x.device}")
-    total(problem, problem.powers(0), 0)  # refuses what node numbers cannot show
+    _check_count(problem, limit)
     numbers, names, start = {}, [], 1
     for name, alive in problem.alive.items():
         indices = torch.arange(start, start + alive.numel(), dtype=torch.float64)
@@ -164,7 +166,7 @@ def enumerate_paths(
     unroll = Unroll(sources=bias == "keep")
     with torch.no_grad():
         ends = unroll.run(problem.twin, numbers, problem.x)
-    found = _walks(unroll.into, [int(end) for end in ends.flatten()], limit)
+    found = _walks(unroll.into, [int(end) for end in ends.flatten()])
     return Paths(
         constants=torch.tensor([walk[1] for _, walk in found], dtype=torch.float64),
         members=tuple(walk[2] for _, walk in found),
@@ -177,15 +179,25 @@ def enumerate_paths(
     )
 
 
-def _walks(into: list[list[Edge]], ends: list[int], limit: int) -> list:
+def _check_count(problem: Problem, limit: int) -> None:
+    """Count the paths by one forward pass, layer by layer, before any is listed.
+
+    Raises:
+        ValueError: there are more than `limit`.
+    """
+    # Also refuses what node numbers cannot show.
+    counting = Algebra(0, sources=problem.bias == "keep")
+    with torch.no_grad():
+        found = counting.run(problem.twin, problem.powers(0), problem.x).sum()
+    count = float(found) if torch.isfinite(found) else inf
+    if count > limit + 0.5:  # averages divide and multiply back
+        number = f"{count:.0f}" if count < EXACT else f"about {count:.3g}"
+        number = number if count < inf else "more than 1e308"
+        raise ValueError(f"net: it has {number} paths, more than limit={limit}")
+
+
+def _walks(into: list[list[Edge]], ends: list[int]) -> list:
     """Return (output, (source, constant, members, gates)) of every path."""
-    numbers = [1 if node >= CONSTANT else 0 for node in range(len(into))]
-    for node, edges in enumerate(into):
-        if edges:
-            numbers[node] = sum(numbers[edge.tail] for edge in edges)
-    n = sum(numbers[end] for end in ends if end)
-    if n > limit:
-        raise ValueError(f"net: it has {n} paths, more than limit={limit}")
     needed = set(ends) - {0}
     for node in range(len(into) - 1, -1, -1):
         needed |= {edge.tail for edge in into[node]} if node in needed else set()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from paicore.forward import isolated
+from paicore.forward.weights import check_plain
 from paicore.kernels.paths.algebra import Algebra, Gates
 from paicore.kernels.paths.problem import (
     Problem,
@@ -33,6 +34,7 @@ def checked_shape(x: Tensor) -> tuple[int, ...]:
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"x: expected a tensor, got {type(x).__name__}")
+    check_plain(x, "x")
     if x.dim() < 2 or not len(x):
         raise ValueError(f"x: expected at least one input (n, *in_shape), got shape "
                          f"{tuple(x.shape)}")  # fmt: skip
