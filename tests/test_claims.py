@@ -5,158 +5,30 @@ import itertools
 import math
 import tomllib
 
-import pandas
 import pytest
+from claim_cases import (
+    ORDER,
+    SNIP,
+    SWAPS,
+    TREND,
+    WITHIN,
+    not_run,
+    number,
+    other,
+    record,
+    verdict,
+    writer,
+)
 
-from paicore import claims, records
+from paicore import claims
 from paicore.claims.rules import exceeds, spearman
 from paicore.claims.schema import ClaimError
-from paicore.experiments import Config, Experiment
-
-
-@dataclasses.dataclass(frozen=True)
-class Setting(Config):
-    """What the paper's setting is compared with."""
-
-    data: str = "mnist"
-    sizes: tuple = (300, 100)
-
-
-METHODS = ("snip", "synflow", "random")
-
-
-def cells(config):
-    return [
-        {"method": m, "density": d, "seed": s, "variant": ""}
-        for m in METHODS
-        for d in (0.5, 0.1, 0.05)
-        for s in range(config.seeds)
-    ]
-
-
-def run(config, cell):
-    return [{"step": 0, "acc": value(cell, 0)}, {"step": 9, "acc": value(cell, 9)}]
-
-
-def value(cell, step):
-    """Accuracy as a fraction: synflow above snip above random, last step best."""
-    base = {"synflow": 0.95, "snip": 0.92, "random": 0.80}[cell["method"]]
-    return base + 0.01 * cell["density"] + 0.001 * cell["seed"] - 0.1 * (step == 0)
-
-
-def record(seeds=3, profile="paper", change=None, **setting):
-    """A record of made rows; `change` maps (cell, step, value) to another value."""
-    config = Setting(seeds=seeds, **setting)
-    experiment = Experiment(
-        "00_tour", "accuracy", cells, run, ("acc",), {profile: config}, {}
-    )
-    rows = []
-    for cell in cells(config):
-        for step in (0, 9):
-            made = value(cell, step)
-            made = change(cell, step, made) if change else made
-            name = records.run_id(cell)
-            rows.append({"run": name, **cell, "step": step, "acc": made})
-    frame = pandas.DataFrame(rows)
-    facts = {"config_hash": ""}
-    return records.Record(experiment, profile, frame, config, facts, 1, 1, "")
-
-
-def not_run():
-    experiment = Experiment(
-        "00_tour", "accuracy", cells, run, ("acc",), {}, {"paper": "4 GPU-h"}
-    )
-    return records.Record(experiment, "paper", None, Setting(), {}, 0, 9, "")
-
-
-WITHIN = """
-[[claim]]
-id = "K1"
-says = "SNIP keeps 92.15 % with a tenth of the weights"
-quantity = "SNIP, 10 % kept"
-where = "Fig. 6, test accuracy in percent"
-experiment = "accuracy"
-reduce = { column = "acc", method = "snip", density = 0.1, scale = 100 }
-paper = { value = 92.3, spread = 0.2, n = 5, letter = "R" }
-rule = { kind = "within", cap = 0.1 }
-requires = ["data", "sizes"]
-paper_setting = { data = "mnist", sizes = [300, 100] }
-"""
-ORDER = """
-[[claim]]
-id = "K2"
-says = "SynFlow beats SNIP, and SNIP random"
-quantity = "syn > snip > rand"
-where = "Fig. 6"
-experiment = "accuracy"
-reduce = { column = "acc" }
-paper = { letter = "R" }
-requires = ["data"]
-paper_setting = { data = "mnist" }
-[claim.rule]
-kind = "ordering"
-order = ["synflow", "snip", "random"]
-at = { density = 0.05 }
-"""
-TREND = """
-[[claim]]
-id = "K3"
-says = "More weights are better"
-where = "Sec. 4, text"
-experiment = "accuracy"
-reduce = { column = "acc", method = "snip" }
-paper = { letter = "D" }
-rule = { kind = "trend", along = "density", sign = "+" }
-"""
 
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
     """Write a claims file; the result evaluates it against one record."""
-    monkeypatch.setenv("PAICORE_ROOT", str(tmp_path))
-    folder = tmp_path / "notebooks/claims"
-    folder.mkdir(parents=True)
-
-    def write(text):
-        (folder / "00_tour.toml").write_text(text, encoding="utf-8")
-        return lambda one: claims.evaluate("00_tour", {"accuracy": one})
-
-    return write
-
-
-def verdict(write, text, one):
-    return write(text)(one)[0].verdict
-
-
-def other(text, **replacements):
-    for old, new in replacements.items():
-        assert SWAPS[old] in text, old
-        text = text.replace(SWAPS[old], new)
-    return text
-
-
-SNIP = 'column = "acc", method = "snip", density = 0.1, scale = 100'
-SWAPS = {
-    "paper": 'paper = { value = 92.3, spread = 0.2, n = 5, letter = "R" }',
-    "rule": 'rule = { kind = "within", cap = 0.1 }',
-    "reduce": f"reduce = {{ {SNIP} }}",
-    "order": 'order = ["synflow", "snip", "random"]\nat = { density = 0.05 }',
-    "letter": 'letter = "R"',
-    "requires": 'requires = ["data", "sizes"]',
-    "sign": 'sign = "+"',
-}
-
-
-def number(
-    reduce='column = "acc"', paper="value = 1.0", rule='kind = "within", cap = 0'
-):
-    """A claim with a number, from the text of three of its tables."""
-    return other(
-        WITHIN,
-        reduce=f"reduce = {{ {reduce} }}",
-        paper=f'paper = {{ letter = "R", {paper} }}',
-        rule=f"rule = {{ {rule} }}",
-    )
+    return writer(tmp_path, monkeypatch)
 
 
 # reducing
@@ -179,6 +51,56 @@ def test_each_statistic_over_the_seeds_of_the_last_step(write, statistic, expect
     assert math.isclose(ours.value, expected, rel_tol=1e-9)
     assert math.isclose(ours.sd, 0.1, rel_tol=1e-9)
     assert ours.n == 3
+
+
+AMONG = 'by = "density", among = [0.5, 0.05]'
+SPREAD = f'column = "acc", method = "snip", scale = 100, statistic = "spread", {AMONG}'
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(0.46, True), (0.44, False)])
+def test_a_spread_is_the_greatest_less_the_least_mean(write, limit, expected):
+    """Means of 92.6 and 92.15; single seeds lie 0.65 apart."""
+    bound = number(SPREAD, f"value = {limit}", 'kind = "bound", sense = "<="')
+    found = write(bound)(record())[0]
+    assert math.isclose(found.number.value, 0.45, rel_tol=1e-9)
+    assert (found.number.sd, found.number.n) == (0.0, 3)
+    assert (found.verdict == "reproduced") is expected
+    table = claims.table("00_tour", {"accuracy": record()})
+    assert "  spread 0.45 (3)  " in table
+    broken = record(change=lambda cell, step, made: math.nan)
+    assert verdict(write, bound, broken) == "not reproduced"
+
+
+def test_a_spread_takes_the_seeds_that_all_places_have(write):
+    def odd(cell, step, made):
+        return made + (cell["seed"] == 2 and cell["density"] == 0.5)
+
+    one = record(change=odd)
+    rows = one.rows
+    lost = (rows["seed"] == 2) & (rows["density"] == 0.05)
+    one = dataclasses.replace(one, rows=rows[~lost])
+    bound = number(SPREAD, "value = 1.0", 'kind = "bound", sense = "<="')
+    ours = write(bound)(one)[0].number
+    assert math.isclose(ours.value, 0.45, rel_tol=1e-9) and ours.n == 2
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (f", {AMONG}", "", r"missing \['among'\]"),
+        ('"spread"', '"mean"', r"\['among', 'by'\] without statistic \"spread\""),
+        ("[0.5, 0.05]", "[0.5]", "reduce.among: expected two or more"),
+        ("[0.5, 0.05]", '[0.5, "snip"]', "'snip' is no density"),
+        ('by = "density"', 'by = "seed"', "reduce.by"),
+        (AMONG, 'among = ["snip", "random"]', "the spread is by method"),
+        ('"bound", sense = "<="', '"within", cap = 1', "rule.kind: expected bound or"),
+    ],
+)
+def test_a_spread_written_wrongly_is_an_error(write, old, new, says):
+    text = number(SPREAD, "value = 1.0", 'kind = "bound", sense = "<="')
+    assert old in text
+    with pytest.raises(ClaimError, match=says):
+        write(text.replace(old, new))(record())
 
 
 def test_another_step_and_all_steps_can_be_asked_for(write):
@@ -404,106 +326,6 @@ def test_missing_rows_are_an_error_where_the_setting_is_the_papers(write):
         write(text)(record())
     assert verdict(write, text, record(data="digits")) == "not comparable"
     assert verdict(write, text, record(profile="smoke")) == "not comparable"
-
-
-# table and scorecard
-
-
-def test_the_table_is_fixed_width_and_explains_the_dagger(write):
-    recalled = WITHIN.replace('"K1"', '"K4"').replace('letter = "R"', 'letter = "M"')
-    log = WITHIN.replace('"K1"', '"K5"').replace('letter = "R"', 'letter = "L"')
-    write(WITHIN + ORDER + recalled + log)
-    text = claims.table("00_tour", {"accuracy": record()})
-    assert text.splitlines() == [
-        "id  quantity           where   paper                         "
-        "ours (n)       setting  verdict",
-        "K1  SNIP, 10 % kept    Fig. 6  92.3 ±0.2 R                   "
-        "92.2 ±0.1 (3)  paper    reproduced",
-        "K2  syn > snip > rand  Fig. 6  yes (R)                       "
-        "yes (3/3)      paper    reproduced",
-        "K4  SNIP, 10 % kept    Fig. 6  92.3 ±0.2†                    "
-        "92.2 ±0.1 (3)  paper    not comparable",
-        "K5  SNIP, 10 % kept    Fig. 6  92.3 ±0.2 L (log, not paper)  "
-        "92.2 ±0.1 (3)  paper    reproduced",
-        "†   recalled, not checked against the PDF",
-    ]
-    write(WITHIN)
-    text = claims.table("00_tour", {"accuracy": not_run()})
-    assert text.endswith("not run   -        not run (4 GPU-h)")
-    assert "†" not in text
-
-
-@pytest.mark.parametrize(
-    ("where", "shown"),
-    [
-        ("LeNet-300-100, 3 %, step 1e-5", "LeNet-300-100, 3 %, step 1e-5"),
-        ("MLP, density 1 to 100 %, seed 0", "MLP, density 1 to 100 %"),
-        ("owner/name, some/long/path/to/file.py", "owner/name"),
-        ("a place of more than thirty letters", "a place of more than thirty letters"),
-        (
-            "owner-of-more-than-thirty/letters, x.py",
-            "owner-of-more-than-thirty/letters",
-        ),
-    ],
-)
-def test_a_place_is_cut_at_a_comma_and_only_when_it_is_long(write, where, shown):
-    write(WITHIN.replace("Fig. 6, test accuracy in percent", where))
-    line = claims.table("00_tour", {"accuracy": record()}).splitlines()[1]
-    assert f"  {shown}  92.3" in line
-
-
-@pytest.mark.parametrize(
-    ("size", "rule", "paper", "ours"),
-    [
-        (1e-6, 'kind = "bound", sense = "<="', "<= 1.0 R", "0.00011 ±1e-07 (3)"),
-        (1e-3, 'kind = "bound", sense = "<="', "<= 1.0 R", "0.1 ±0.0001 (3)"),
-        (1e-2, 'kind = "equal", tolerance = 0.15', "1.0 ±0.15 R", "1.10 ±0.001 (3)"),
-        (1e-20, 'kind = "bound", sense = "<="', "<= 1.0 R", "0.0 ±0.0 (3)"),
-    ],
-)
-def test_a_small_number_is_not_shown_as_zero(write, size, rule, paper, ours):
-    def change(cell, step, made):
-        return size * (1.1 + 0.001 * (cell["seed"] - 1))
-
-    write(number(SNIP, "value = 1.0", rule))
-    line = claims.table("00_tour", {"accuracy": record(change=change)})
-    assert paper in line
-    assert ours in line
-
-
-def test_the_least_and_the_greatest_value_are_named_and_have_no_sd(write):
-    write(number(SNIP + ', statistic = "max"', "value = 92.0"))
-    assert "  max 92.3 (3)  " in claims.table("00_tour", {"accuracy": record()})
-    one = claims.table("00_tour", {"accuracy": record(seeds=1)})
-    assert "  92.1 (1)  " in one
-
-
-def test_a_stale_record_says_so_in_the_table(write):
-    one = record()
-    one.provenance["stale"] = "wrong seed"
-    write(ORDER)
-    text = claims.table("00_tour", {"accuracy": one})
-    assert text.endswith("reproduced (stale: wrong seed)")
-
-
-def test_the_scorecard_counts_what_the_table_says(write, tmp_path, monkeypatch):
-    write(WITHIN + ORDER)
-    profiles = {"smoke": Setting(seeds=3, data="digits")}
-    experiment = Experiment(
-        "00_tour", "accuracy", cells, run, ("acc",), profiles, {"quick": "8 min"}
-    )
-    found = {"accuracy": experiment}
-    monkeypatch.setattr("paicore.claims.tables.find", lambda notebook: found)
-    settings = records.settings(profile="smoke", device="cpu")
-    records.load_or_run(experiment, settings, progress=False)
-    lines = claims.scorecard("build/figures").splitlines()
-    assert lines[0].startswith("| notebook | reproduced | direction only | not repro")
-    assert lines[2] == "| 00_tour | 0 | 1 | 0 | 1 | 0 |"
-    assert lines[3] == "| all | 0 | 1 | 0 | 1 | 0 |"
-    assert "* 00_tour K2: SynFlow beats SNIP" in lines[6]
-    assert "**direction only** (paper yes (R), ours yes (3/3), smoke)" in lines[6]
-    committed = claims.scorecard().splitlines()
-    assert committed[2] == "| 00_tour | 0 | 0 | 0 | 0 | 2 |"
 
 
 # wrong files

@@ -66,8 +66,11 @@ def test_spans_name_rounding_and_nothing():
     made = record(rows, methods=("a",), variants=("",))
     _, line = tables.spans(made, ("value", "other")).splitlines()
     assert line.split() == ["a", "rounding", "to", "0.25", "-"]
-    assert tables.span(pandas.Series([0.0, 0.0])) == "0"
-    assert tables.span(pandas.Series([3e-16, 5e-15])) == "rounding"
+    rows = [run("a", s, 0, value=0.0, other=(3e-16, 5e-15)[s]) for s in (0, 1)]
+    _, line = tables.spans(
+        record(rows, methods=("a",), variants=("",)), ("value", "other")
+    ).splitlines()
+    assert line.split() == ["a", "0", "rounding"]
 
 
 def test_counts_say_where_rounding_differs():

@@ -13,7 +13,11 @@ One file ``notebooks/claims/NN_slug.toml`` per notebook holds a list ``[[claim]]
 ``reduce``         how rows become one number per seed, and one number of these:
     ``column``       a value column
     ``statistic``    over the seeds: "mean" (default), "sd", "min", "max", "median";
-                     "last" is "mean" and says that the step is the last
+                     "last" is "mean" and says that the step is the last; "spread" is
+                     the greatest less the least mean of the places in `among`, over
+                     the seeds that all have (rule `bound` or `equal`)
+    ``among``, ``by``      of a spread: list of places, and the column that they name,
+                     "method" (default), "variant" or "density"
     ``method``, ``density``, ``variant``   filters, each optional
     ``step``         "last" (default: of each run), an int, or "all"
     ``scale``        factor on our values, for example 100 for percent; default 1

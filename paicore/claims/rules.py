@@ -25,7 +25,7 @@ class Number:
 
     Attributes:
         value: The statistic over the seeds, scaled.
-        sd: Standard deviation over the seeds, 0 for one seed.
+        sd: Standard deviation over the seeds, 0 for one seed and for a spread.
         n: Number of seeds.
         holds: Whether the rule is met.
     """
@@ -98,10 +98,41 @@ def _extreme(kind: str, values: Sequence[float]) -> float:
 
 def number(claim: Claim, rows: "pandas.DataFrame") -> Number:
     """Return our number and whether it fits the paper's."""
+    if claim.reduce.get("statistic") == "spread":
+        return _spread(claim, rows)
     values = list(by_seed(claim, selected(claim, rows)).values())
     value = _statistic(claim, values)
     sd = _sd(values) if len(values) > 1 else 0.0
     return Number(value, sd, len(values), fits(claim, value, sd))
+
+
+def _spread(claim: Claim, rows: "pandas.DataFrame") -> Number:
+    """Return the greatest less the least mean, over the seeds that all have."""
+    series = _each(claim, rows, claim.reduce["among"], claim.reduce.get("by", "method"))
+    seeds = _paired(claim, series)
+    means = [statistics.fmean(values[seed] for seed in seeds) for values in series]
+    value = _extreme("max", means) - _extreme("min", means)
+    return Number(value, 0.0, len(seeds), fits(claim, value, 0.0))
+
+
+def _each(
+    claim: Claim,
+    rows: "pandas.DataFrame",
+    names: Sequence,
+    by: str,
+    at: Mapping | None = None,
+) -> list[Series]:
+    """Return the values by seed of each place that is named in the column `by`."""
+    chosen = [selected(claim, rows, {**(at or {}), by: name}) for name in names]
+    return [by_seed(claim, part) for part in chosen]
+
+
+def _paired(claim: Claim, series: Sequence[Series]) -> list[int]:
+    """Return the seeds that all series have."""
+    seeds = sorted(set.intersection(*(set(values) for values in series)))
+    if not seeds:
+        raise NoRows(f"{claim.place}: no seed is paired")
+    return seeds
 
 
 def _statistic(claim: Claim, values: list[float]) -> float:
@@ -135,9 +166,16 @@ def fits(claim: Claim, value: float, sd: float) -> bool:
         return value <= paper["value"] if sense == "<=" else value >= paper["value"]
     if rule["kind"] == "equal":
         return abs(value - paper["value"]) <= rule["tolerance"]
+    return abs(value - paper["value"]) <= slack(claim, sd) * (1 + 1e-12)
+
+
+def slack(claim: Claim, sd: float) -> float:
+    """Return by how much ours may differ from the stated value."""
+    rule, paper = claim.rule, claim.paper
+    if rule["kind"] == "equal":
+        return rule["tolerance"]
     excused = min(sd, rule["cap"])  # a noisy run must not pass by its own spread
-    slack = max(paper.get("spread", 0), paper.get("reading_error", 0), excused)
-    return abs(value - paper["value"]) <= slack * (1 + 1e-12)
+    return max(paper.get("spread", 0), paper.get("reading_error", 0), excused)
 
 
 def direction(claim: Claim, rows: "pandas.DataFrame") -> Direction:
@@ -149,14 +187,10 @@ def direction(claim: Claim, rows: "pandas.DataFrame") -> Direction:
 
 def _ordering(claim: Claim, rows: "pandas.DataFrame") -> Direction:
     """Compare neighbours of the order, paired by seed."""
-    rule, series = claim.rule, []
-    by = rule.get("by", "method")
-    for name in rule["order"]:
-        more = {**rule.get("at", {}), by: name}
-        series.append(by_seed(claim, selected(claim, rows, more)))
-    seeds = sorted(set.intersection(*(set(values) for values in series)))
-    if not seeds:
-        raise NoRows(f"{claim.place}: no seed is paired")
+    rule = claim.rule
+    by, at = rule.get("by", "method"), rule.get("at", {})
+    series = _each(claim, rows, rule["order"], by, at)
+    seeds = _paired(claim, series)
     pairs = list(itertools.pairwise(series))
     steps = [[a[seed] - b[seed] for seed in seeds] for a, b in pairs]
     agree = sum(all(step[i] > 0 for step in steps) for i in range(len(seeds)))

@@ -10,7 +10,7 @@ from paicore.records.places import root
 
 LETTERS = "RCLDPM"
 NUMBER_KINDS = ("within", "equal", "bound")
-STATISTICS = ("mean", "sd", "min", "max", "median", "last")
+STATISTICS = ("mean", "sd", "min", "max", "median", "last", "spread")
 FILTERS = {"method": str, "density": (int, float), "variant": str}
 
 _NUMBER, _TEXT = (int, float), str
@@ -34,6 +34,8 @@ _REDUCE = {
     "statistic": _TEXT,
     "step": _STEP,
     "scale": _NUMBER,
+    "among": list,
+    "by": _TEXT,
 }
 _PAPER = {
     "value": _NUMBER,
@@ -122,6 +124,7 @@ def _claim(file: str, entry: Mapping) -> Claim:
         raise ClaimError(f'{place}: id: expected "K1", "K2", ...')
     _reduce(place, entry["reduce"])
     _rule(place, entry["rule"], entry["reduce"])
+    _spread(place, entry["reduce"], entry["rule"])
     _paper(place, entry["paper"], entry["rule"]["kind"])
     requires, setting = entry.get("requires", []), entry.get("paper_setting", {})
     if sorted(requires) != sorted(setting):
@@ -159,6 +162,33 @@ def _reduce(place: str, found: Mapping) -> None:
         raise ClaimError(f'{place}: reduce: statistic "last" with step {step}')
 
 
+def _spread(place: str, reduce: Mapping, rule: Mapping) -> None:
+    """Check what a spread is taken over, and that its rule needs no sd."""
+    if reduce.get("statistic") != "spread":
+        if given := sorted({"among", "by"} & set(reduce)):
+            raise ClaimError(f'{place}: reduce: {given} without statistic "spread"')
+        return
+    if "among" not in reduce:
+        text = "missing ['among'], the places of the spread"
+        raise ClaimError(f"{place}: reduce: {text}")
+    if rule["kind"] not in ("bound", "equal"):
+        text = f"expected bound or equal with a spread, got {rule['kind']!r}"
+        raise ClaimError(f"{place}: rule.kind: {text}")
+    _places(place, "reduce.among", reduce["among"], reduce.get("by", "method"))
+    if (by := reduce.get("by", "method")) in reduce:
+        raise ClaimError(f"{place}: reduce.{by}: the spread is by {by}")
+
+
+def _places(place: str, key: str, names: list, by: str) -> None:
+    """Check a list of methods, densities or variants."""
+    _one_of(place, f"{key.partition('.')[0]}.by", by, FILTERS)
+    if len(names) < 2 or len(set(map(str, names))) < len(names):
+        raise ClaimError(f"{place}: {key}: expected two or more, each once")
+    for name in names:
+        if isinstance(name, bool) or not isinstance(name, FILTERS[by]):
+            raise ClaimError(f"{place}: {key}: {name!r} is no {by}")
+
+
 def _rule(place: str, rule: Mapping, reduce: Mapping) -> None:
     """Check the table ``rule`` and that its ordering does not fight the filters."""
     kind = rule.get("kind")
@@ -187,13 +217,8 @@ def _rule(place: str, rule: Mapping, reduce: Mapping) -> None:
 
 def _ordering(place: str, rule: Mapping, reduce: Mapping) -> None:
     """Check ``order``, ``by`` and ``at``."""
-    by, order, at = rule.get("by", "method"), rule["order"], rule.get("at", {})
-    _one_of(place, "rule.by", by, FILTERS)
-    if len(order) < 2 or len(set(map(str, order))) < len(order):
-        raise ClaimError(f"{place}: rule.order: expected two or more, each once")
-    for name in order:
-        if isinstance(name, bool) or not isinstance(name, FILTERS[by]):
-            raise ClaimError(f"{place}: rule.order: {name!r} is no {by}")
+    by, at = rule.get("by", "method"), rule.get("at", {})
+    _places(place, "rule.order", rule["order"], by)
     _table(place, "rule.at", at, FILTERS, [])
     if twice := sorted((set(at) & set(reduce)) | ({by} & set(at))):
         raise ClaimError(f"{place}: rule.at: {twice} is given twice")

@@ -1,8 +1,10 @@
 """The claims table of a notebook and the README's scorecard, from the same verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 
+from paicore.claims.rules import Number, slack
 from paicore.claims.schema import Claim
 from paicore.claims.verdicts import NOT_RUN, VERDICTS, Verdict, evaluate
 from paicore.records import Record, best, find
@@ -10,9 +12,20 @@ from paicore.records.places import under_root
 
 DAGGER = "†"
 PLACE = 30  # characters that a place may take in the table
-ROUNDING = 1e-12  # a difference below this share of the paper's value, or of 1, is none
-_HEAD = ("id", "quantity", "where", "paper", "ours (n)", "setting", "verdict")
+ROUNDING = 1e-12  # a difference below this share of what is stated, or of 1, is none
+DIGITS = 17  # significant digits that tell any two floats apart
+LETTERS = {
+    "R": "read in the paper",
+    "C": "read in public code",
+    "L": "the authors' log",
+    "D": "ours (derived, measured or set here)",
+    "P": "digitised from a figure",
+}
+_HEAD = ("id", "quantity", "where", "stated", "ours (n)", "setting", "verdict")
+_STATED, _OURS = _HEAD.index("stated"), _HEAD.index("ours (n)")
 _RECALLED = f"{DAGGER}   recalled, not checked against the PDF"
+_SD = "one sd over the n seeds in brackets"
+_ALLOWED = "the spread in the paper or the difference allowed"
 
 
 def table(
@@ -28,18 +41,37 @@ def table(
         folder: Where the claims files are, from the repository root.
 
     Returns:
-        One line per claim; a last line explains the dagger when there is one.
+        One line per claim, then what ±, the letters and the dagger mean, as far as
+        they occur. "stated" is what the claim says: the paper's value, or a threshold
+        of ours.
     """
     verdicts = evaluate(notebook, records, folder)
-    lines = [_HEAD, *(_cells(verdict) for verdict in verdicts)]
+    cells = [_cells(verdict) for verdict in verdicts]
+    lines = [_HEAD, *cells]
     widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
     text = [
         "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
         for line in lines
     ]
-    if any(DAGGER in line for line in text):
-        text.append(_RECALLED)
+    text += _legend(cells, [verdict.claim for verdict in verdicts])
     return "\n".join(text)
+
+
+def _legend(cells: list[tuple[str, ...]], claims: list[Claim]) -> list[str]:
+    """Return one line each on ±, the letters and the dagger, for those that occur."""
+    lines, signs = [], []
+    if any("±" in line[_OURS] for line in cells):
+        signs.append(f"ours: {_SD}")
+    if any("±" in line[_STATED] for line in cells):
+        signs.append(f"stated: {_ALLOWED}")
+    if signs:
+        lines.append(f"±   {'; '.join(signs)}")
+    present = {claim.paper["letter"] for claim in claims}
+    if meant := [f"{x} {LETTERS[x]}" for x in LETTERS if x in present]:
+        lines.append(f"sources: {'; '.join(meant)}")
+    if any(DAGGER in cell for line in cells for cell in line):
+        lines.append(_RECALLED)
+    return lines
 
 
 def scorecard(
@@ -134,23 +166,78 @@ def _paper(verdict: Verdict) -> str:
 def _ours(verdict: Verdict) -> str:
     """Return our side: the number with n, or in how many seeds it agrees.
 
-    A mean comes with its sd over the seeds; the least or greatest value is named
-    instead, because that sd is not its error.
+    A mean comes with its sd over the seeds; the least, the greatest and the spread are
+    named instead, because that sd is not their error.
     """
     if verdict.verdict == NOT_RUN:
         return f"not run, {verdict.cost}"
     parts = []
     if verdict.number is not None:
-        ours, given = verdict.number, verdict.claim
-        statistic = verdict.claim.reduce.get("statistic", "mean")
-        extreme = statistic in ("min", "max") and ours.n > 1
-        spread = f" ±{_like(given, ours.sd)}" if ours.n > 1 and not extreme else ""
-        name = f"{statistic} " if extreme else ""
-        parts.append(f"{name}{_like(given, ours.value)}{spread} ({ours.n})")
+        parts.append(_number(verdict))
     if verdict.direction is not None:
         way = verdict.direction
         parts.append(f"{'yes' if way.holds else 'no'} ({way.agree}/{way.n})")
     return ", ".join(parts) or "no such runs"
+
+
+def _number(verdict: Verdict) -> str:
+    """Return our number, clear of what it is compared with, its sd and n."""
+    ours, claim = verdict.number, verdict.claim
+    statistic = claim.reduce.get("statistic", "mean")
+    named = statistic == "spread" or (statistic in ("min", "max") and ours.n > 1)
+    shown = beside(ours.value, _like(claim, ours.value), edges(claim, ours))
+    if named:
+        return f"{statistic} {shown} ({ours.n})"
+    sd = f" ±{_deviation(claim, ours.sd, shown)}" if ours.n > 1 else ""
+    return f"{shown}{sd} ({ours.n})"
+
+
+def _deviation(claim: Claim, sd: float, shown: str) -> str:
+    """Return the sd with no fewer decimals than the number before it has."""
+    text, decimals = _like(claim, sd), len(shown.partition(".")[2])
+    is_short = "e" not in text + shown and len(text.partition(".")[2]) < decimals
+    return f"{sd:.{decimals}f}" if is_short and float(text) else text
+
+
+def edges(claim: Claim, ours: Number) -> tuple[float, ...]:
+    """Return the values at which the verdict on our number turns.
+
+    They are sums of decimals as the file states them: 0.3 - 0.1 is 0.2.
+    """
+    stated = Decimal(str(claim.paper["value"]))
+    if claim.rule["kind"] == "bound":
+        return (float(stated),)
+    allowed = Decimal(str(slack(claim, ours.sd)))
+    return float(stated - allowed), float(stated + allowed)
+
+
+def beside(value: float, shown: str, edges: Sequence[float]) -> str:
+    """Return a number as text on the same side of each edge as the number itself.
+
+    Args:
+        value: The number.
+        shown: The number as it should be shown, digits permitting.
+        edges: What the reader compares it with.
+
+    Returns:
+        `shown`, or the number with the fewest more digits that do not round it onto
+        or over an edge, or off an edge where it is.
+    """
+    kind, digits = ("g", 2) if "e" in shown else ("f", len(shown.partition(".")[2]))
+    for more in range(digits, digits + DIGITS):
+        if all(_side(float(shown), edge) == _side(value, edge) for edge in edges):
+            break
+        shown = f"{value:.{more + 1}{kind}}"
+        if float(shown) == 0:
+            shown = f"{value:.2g}"
+    return shown
+
+
+def _side(value: float, edge: float) -> int:
+    """Return 1 above the edge, -1 below, 0 at it but for rounding, and for nan."""
+    if abs(value - edge) <= ROUNDING * abs(edge):
+        return 0
+    return (value > edge) - (value < edge)
 
 
 def _value(value: float) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paicore.experiments.tables import in_columns
+from paicore.experiments.tables import in_columns, span
 
 if TYPE_CHECKING:
     import pandas
@@ -75,7 +75,8 @@ def laws(record: "Record") -> str:
     for name, part in _methods(record):
         shared = part["overlap"].dropna()
         overlap = f"{shared.min():.2f} to {shared.max():.2f}" if len(shared) else "-"
-        lines.append([name, *(_range(part[column]) for column in columns), overlap])
+        gaps = (span(part[column], _difference) for column in columns)
+        lines.append([name, *gaps, overlap])
     return in_columns(lines, 18, 16)
 
 
@@ -207,15 +208,6 @@ def _in_order(record: "Record", lines: list[list[str]], by: str) -> list[list[st
 def _difference(value: float) -> str:
     """Return a relative difference; what is rounding is called so."""
     return "rounding" if value < ROUNDING else f"{value:.2g}"
-
-
-def _range(values: "pandas.Series") -> str:
-    """Return least to greatest difference, or a dash where there is none."""
-    values = values.dropna()
-    if not len(values):
-        return "-"
-    low, high = (_difference(each) for each in (values.min(), values.max()))
-    return low if low == high else f"{low} to {high}"
 
 
 def _span(values: "pandas.Series") -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paicore.experiments.accuracy_power import paired
-from paicore.experiments.tables import aligned
+from paicore.experiments.tables import aligned, span
 
 if TYPE_CHECKING:
     import pandas
@@ -112,17 +112,8 @@ def spans(
     for (name,) in _in_order(record, [(n,) for n in dict.fromkeys(rows[lines])],
                              (lines,)):  # fmt: skip
         part = rows[rows[lines] == name]
-        table.append([name, *(span(part[column]) for column in columns)])
+        table.append([name, *(span(part[column], _difference) for column in columns)])
     return aligned(table)
-
-
-def span(values: "pandas.Series") -> str:
-    """Return least to greatest, or a dash where there is none."""
-    values = values.dropna()
-    if not len(values):
-        return "-"
-    low, high = (_difference(each) for each in (values.min(), values.max()))
-    return low if low == high else f"{low} to {high}"
 
 
 def _difference(value: float) -> str:
@@ -194,7 +185,7 @@ def signed(record: "Record") -> str:
         part = rows[rows["method"] == method]
         part = part[part["step"] < part["step"].max()]
         for variant, values in part.groupby("variant")["signed"]:
-            table.append([f"{method} {variant}", span(values)])
+            table.append([f"{method} {variant}", span(values, _difference)])
     return aligned(table)
 
 

@@ -1,6 +1,6 @@
 """Records and the registry as fixed-width text, for cells whose output is checked."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from paicore.scores import SCORES
@@ -97,6 +97,20 @@ def needs() -> str:
 def _mark(is_so: bool) -> str:
     """Return yes or a dash."""
     return "yes" if is_so else "-"
+
+
+def span(values: "pandas.Series", text: Callable[[float], str]) -> str:
+    """Return "least to greatest", one number if they read alike, a dash if none is.
+
+    Args:
+        values: Numbers; NaN does not count.
+        text: A number as it is shown.
+    """
+    values = values.dropna()
+    if not len(values):
+        return "-"
+    low, high = text(values.min()), text(values.max())
+    return low if low == high else f"{low} to {high}"
 
 
 def aligned(lines: Sequence[Sequence[str]], gap: int = 2) -> str:
