@@ -31,9 +31,9 @@
 #
 # Of this paper we have read the abstract and the opening; Proposition 1, Figures 3 and
 # 5 and Table 4 are recalled. So no claim below rests on the paper's print. Letter D is
-# derived by us, with thresholds set before the quick runs but for those that the
-# claims file names as restated; letter M is recalled, carries a dagger and is never
-# decided.
+# derived by us, with thresholds set before the quick runs but for those that the claims
+# file names as restated; letter M is recalled, carries a dagger and is never decided.
+# In tables ± is one standard deviation over n seeds.
 #
 # * **K1 to K5**: Proposition 1, signals before and after rescaling, with tanh.
 # * **K6 to K12**: the control, random masks of the same layer densities.
@@ -359,12 +359,11 @@ else:
 # %% [markdown]
 # **Figure 2.** At depth 40 and 80 % sparsity the rescaled network trains, to 79.6 %;
 # without rescaling, and in the ordered phase, the network stays at chance. Quick
-# profile, MNIST, tanh, width 100; percent, means over three seeds.
-# *Alt text: three maps of depth against sparsity. Ordered is bright at depth 5 and in
-# the left half of depth 20, dim at the left end of depth 40 and dark elsewhere. Edge is
-# bright at 10 and 50 % for all depths, dark to the right of it at depths 20 and 40.
-# Rescaled is bright almost everywhere and half dark in the corner of depth 40 and
-# 90 %.*
+# profile, MNIST, tanh, width 100; percent, means over three seeds. *Alt text: three
+# maps of depth against sparsity. Ordered is bright at depth 5 and in the left half of
+# depth 20, dim at the left end of depth 40 and dark elsewhere. Edge is bright at depth
+# 5 and at 10 and 50 %; further right depth 20 is half dark, then dark, depth 40 dark.
+# Rescaled is bright almost everywhere and half dark at depth 40 and 90 %.*
 
 # %% tags=["nbval-check-output"]
 print(tables.arms(shown["maps"]))

@@ -116,7 +116,7 @@ for record in shown.values():
 # With $b = 1$ this is Theorem 2†: all blocks alike, and exponential growth with depth.
 # With $b = 1/\sqrt L$, the *Stable ResNet*, it is Proposition 2†: the power tends to
 # $e^{\sigma_w^2 / 2}$ and $m^l$ falls like $1/L$. **SBP-SR** is SBP on that network,
-# which is then also the one that is trained.
+# which is then trained, too.
 #
 # Why should growth hurt that all blocks share? A common factor changes no ranking. The
 # recalled reason† is spread: a product of large random factors varies between layers
@@ -181,8 +181,8 @@ except ValueError as error:
 # ## By hand: what batch norm does to the growth
 #
 # The theory has no batch norm, the paper's ResNets have it. We send digits through a
-# ResNet32 of width 8 and print the mean square of the stream behind the stem and behind
-# each of the five blocks of the first stage.
+# ResNet32 of width 8 and print the mean square of the stream behind the stem and each
+# block of the first stage.
 
 # %% tags=["nbval-check-output"]
 images = data.load("digits")
@@ -269,9 +269,11 @@ print(f"0.1, l = {twice.depth}: {row['ratio']:.4f}")
 #
 # ## Experiment 3: SBP without batch norm
 #
-# Residual MLPs of width 100 and 50 or 100 blocks, $\sigma_w^2 = 2$, pruned by SBP to
-# 10 % with a batch of 50. We compare the coefficient of variation (cv) of the blocks'
-# shares, the least share, and the critical sparsity, at which the first layer is empty.
+# Residual MLPs of width 100 and 50 or 100 blocks, $\sigma_w^2 = 2$, pruned by SBP to 10
+# % with a batch of 50. We compare the coefficient of variation (cv) of the blocks'
+# shares (times: over the plain net's), the least share, and the critical sparsity
+# (s_cr), from which on some layer is empty. Everywhere ± is one standard deviation over
+# n seeds.
 
 # %% tags=["nbval-check-output"]
 found = ("cv", "times", "least", "s_cr")
@@ -288,6 +290,7 @@ print(tables.looks(shown["dense"], found, density=0.1,
 #
 # A ResNet32 of width 16 with batch norm, drawn by He's rule (fan_in) and scored on 100
 # images of CIFAR-10. Layers are weight tensors, stem, projections and readout included.
+# "cv1" is the cv within stage 1, "dead" the number of empty layers.
 
 # %%
 record = shown["layers"]
@@ -324,14 +327,14 @@ for density in (0.1, 0.02, 0.005):
                        forms=(".2f", ".2f", ".2f", ".1f", ".4f")))  # fmt: skip
 
 # %% [markdown]
-# At 90 % the coefficient of variation within a stage is smaller in the stable net in
-# all six means, by more than half in three of them. With ReLU all seeds agree (K18 to
-# K20). With tanh stage 2 differs little, 0.31 against 0.23, and in three seeds of five:
-# not reproduced (K22). What is left in stable nets is one block in stage 2 with ReLU,
-# the first, whose branch competes with a projection (0.10 without it); in stage 3, and
-# in stage 2 with tanh, shares also rise with depth. The first layer dies at $s$ =
-# 0.9833 in the plain ReLU net and at 0.9915 in the stable one; with tanh at 0.9549 and
-# 0.9871 (K24, K25). tanh loses its first layer earlier than ReLU (K26†).
+# At 90 % the cv within a stage is smaller in the stable net in all six means, by more
+# than half in three. With ReLU all seeds agree (K18 to K20). With tanh stage 2 differs
+# little, 0.31 against 0.23, and in three seeds of five: not reproduced (K22). What is
+# left in stable nets is one block in stage 2 with ReLU, the first, whose branch
+# competes with a projection (0.10 without it); in stage 3, and in stage 2 with tanh,
+# shares also rise with depth. Some layer is empty from $s$ = 0.9833 on in the plain
+# ReLU net and from 0.9915 in the stable one; with tanh from 0.9549 and 0.9871 (K24,
+# K25), earlier (K26†).
 #
 # ## Experiment 5: Figure 4, dead layers
 #
@@ -422,10 +425,10 @@ print(tables.gains(shown["factors"], pairs, by="variant"))
 # %% [markdown]
 # **At initialisation** the drop from 1 over 0.5 to $1/\sqrt L$ is large: stage 3 varies
 # by 2.22, 1.22 and 0.89 in ResNet32, and 38.8 of ResNet104's layers are empty against
-# 1.8 (K35, K36). Beyond, nothing is seen: 0.86 at 0.1 and 0.75 at 0.03 (K38 to K40),
-# 0.03 less (-0.10 to 0.16) and 0.14 less (-0.32 to 0.59) than at $1/\sqrt L$. Two
-# claims fail: 1.4 empty layers are above the one that we allowed (K32), and one seed
-# turns 0.5 and $1/\sqrt L$ round (K37).
+# 1.8 (K35, K36). All three are below 0.9 (K38 to K40), and smaller factors are not told
+# from $1/\sqrt L$: 0.1 has 0.03 less (-0.10 to 0.16), 0.03 has 0.14 less (-0.32 to
+# 0.59). Two claims fail: 1.4 empty layers are above the one that we allowed (K32), and
+# one seed turns 0.5 and $1/\sqrt L$ round (K37).
 #
 # **Trained** at 99 %, all four smaller factors beat 1 by more than thirty points:
 # $1/\sqrt L$ has 87.2 %, 0.5 and 0.1 have 83.8 % and 0.03 has 74.6 %. So $1/\sqrt L$
@@ -499,9 +502,9 @@ print(tables.gains(shown["tables"], pairs, variant=relu))
 print(tables.trained(shown["after_training"], relu))
 
 # %% [markdown]
-# 94.2, 90.3 and 86.0 %: with magnitudes it is within 1.1 points of SBP-SR, which trains
-# once. So it is the score: our empirical Fisher diagonal is a poor Hessian. This
-# control was added after the first results.
+# 94.2, 90.3 and 86.0 %: with magnitudes it is within 1.1 points (unrounded) of SBP-SR,
+# trained once. So it is the score: our empirical Fisher diagonal is a poor Hessian. A
+# control added after the first results.
 #
 # **tanh**, four arms.
 
@@ -526,7 +529,7 @@ print(tables.square(shown["crossed"], rows_are="trained net", columns_are="mask 
 
 # %% [markdown]
 # The mask decides. In the plain network the stable one's mask lifts accuracy from 41.0
-# to 84.1 %, while training in the stable network alone lifts the plain one's mask to
+# to 84.1 %, while the stable network alone lifts the plain one's mask to
 # 56.5 % and its own to 87.2 % (K64 to K67).
 #
 # ## Experiment 9: Table 5, VGG and the rescaling trick

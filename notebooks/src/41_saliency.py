@@ -26,8 +26,9 @@
 #
 # Spectra and accuracies are for notebooks 42 and 43. On the score itself the paper
 # prints hardly a number, so nearly all claims have the letter D: derived by us, or
-# measured in a small study before, **the reference** below. Claims that a review found
-# idle or laxer were restated; the claims file lists them.
+# measured in a small study before, **the reference** below. Claims restated after a
+# review are listed in the claims file. In tables ± is one standard deviation over n
+# seeds.
 #
 # | claims | statement |
 # |---|---|
@@ -89,8 +90,7 @@ shown = {
     name: records.load_or_run(experiment, settings)
     for name, experiment in study.EXPERIMENTS.items()
 }
-for record in shown.values():
-    print(record.message)
+print(*(record.message for record in shown.values()), sep="\n")
 
 # %% [markdown]
 # ## The idea on paper
@@ -164,7 +164,7 @@ for name, signed in exact.items():
 # %% [markdown]
 # Every layer's signed sum is twice the trace: $f$ is of degree 1 in each layer's mask,
 # the trace of degree 2, and Euler's theorem does the rest. The squared gradients are a
-# third; a connection also carries the slopes of others.
+# third of the total, not of each layer; a connection also carries the slopes of others.
 #
 # ## By hand: one draw of the score
 #
@@ -227,13 +227,13 @@ print(tables.spans(shown["laws"], ("doubled", "zeroed")))
 print("\nexact trace saliency: identities, shares, rank correlation with the gradients")
 columns = ("spectrum", "frobenius", "conserved", "direct", "negative", "spearman")
 print(tables.spans(shown["traces"], columns))
-print("\nshare of the squared gradients, layer by layer")
+print("\nshare of the squared gradients in layers 0, 1, ...")
 print(tables.grid(shown["traces"], "layer_direct"))
 
 # %% [markdown]
 # Where it should hold, all is rounding (K1 to K4, K8, K10 to K12); where it should not,
-# every draw breaks it (K5 to K7, K9). The squared gradients are a third of the saliency
-# of three layers and a fifth of that of five (K13, K14). They are another score: in the
+# every draw breaks it (K5 to K7, K9). In total the squared gradients are a third of the
+# saliency of three layers and a fifth of that of five (K13, K14), another score: in the
 # MLP of three layers ranks correlate by 0.69 to 0.839, and 14 to 18 % of the exact
 # entries are negative (K15).
 #
@@ -288,7 +288,7 @@ if record.rows is not None:
 # %% tags=["nbval-check-output"]
 last = {"draws": max(shown["carlo"].config.sizes)}
 lines = ("method", "variant")
-print("relative error of the saliency by M")
+print("relative error of the saliency, by the number M of draws")
 print(tables.grid(shown["carlo"], "error", lines=lines, across="draws"))
 columns = {
     "slope": "slope of log error in log M", "sd_ratio": "sd of one draw over theory",
@@ -428,7 +428,6 @@ print(tables.grid(shown["surrogate"], "relative_step", sd=False, **options))
 # $10^{-4}$, and 27 at $10^{-8}$, by kinks.
 
 # %% tags=["nbval-check-output"]
-first = {"lines": lines, "across": "epsilon", "at": {"step": 0}}
 texts = (
     "rank correlation with the limit's", "with the same estimator, other draws",
     "overlap with the limit's mask", "with the same estimator's, other draws",
@@ -437,10 +436,11 @@ texts = (
 columns = "spearman", "again_spearman", "overlap", "again_overlap"
 columns = dict(zip(columns, texts[:4], strict=True))
 print("epsilon 1e-4, 8 inputs")
-print(tables.grids(shown["surrogate"], columns, **first))
+print(tables.grids(shown["surrogate"], columns, **options, at={"step": 0}))
 columns = "limit_spearman", "spearman", "limit_overlap", "overlap", "off_share"
-print("\nthe reference's setting, 32 inputs")
-print(tables.grids(shown["ranks"], dict(zip(columns, texts, strict=True))))
+print("\nthe reference's setting, 32 inputs; to the left the density")
+columns = dict(zip(columns, texts, strict=True))
+print(tables.grids(shown["ranks"], columns, lines=("density",), across="method"))
 
 # %% [markdown]
 # With 32 inputs two scorings of ResNet-20 agree as in the reference: ranks correlate by
@@ -552,8 +552,8 @@ if phases:
 # in one that trains; at 1.8 % (below) it takes draws *and* rounds. Right: what
 # shuffling inside layers takes off paths. Mean over 5 seeds, quick profile; blank: not
 # run. *Alt text: two rows of three tables as colours, R downwards, T to the right. From
-# R = 20 on the first column is at chance and zero; accuracies rise to the right. The
-# right tables fall along T above and rise below.*
+# R = 20 on the first column is at chance and zero; accuracies rise to the right. Of the
+# right tables the upper falls along T at R = 5 only, the lower rises.*
 
 # %% tags=["nbval-check-output"]
 columns = {
@@ -565,10 +565,11 @@ columns = {
 }
 options = {"lines": ("variant",), "scale": 100, "form": ".1f"}
 for name in names:
-    print(f"\n{name}\n{tables.grids(shown[name], columns, **options)}")
+    kept = f"{100 * shown[name].config.densities[0]:.1f} % kept"
+    print(f"\n{kept}\n{tables.grids(shown[name], columns, **options)}")
 
 # %% tags=["nbval-check-output"]
-print("paired differences in points, and the least that five seeds see (power 80 %)")
+print("paired points, least: power 80 %; shuffled: mask less twin, in 43 the reverse")
 print(tables.power(shown))
 
 # %% [markdown]
@@ -577,8 +578,8 @@ print(tables.power(shown))
 # network guesses (K66); no mask of 20 rounds has one (K67 for $R$ up to 20, K101). A
 # shuffle keeps densities, and 34 of the 35 points survive it: 55.9 % after one round,
 # 89.5 after 20 and a shuffle, 91.3 without. Nearly all weights lie on a path (K68), and
-# 95 % of the shuffled. What a shuffle takes off paths *falls*, from 15.2 % after one
-# round to 4.7 after 20, in every seed (K69 fails).
+# 95 % of the shuffled. What a shuffle takes off paths *falls*, at $R = 5$ from 15.2 %
+# after one round to 4.7 after 20, in every seed (K69 fails); at $R = 1$ it rises.
 #
 # At 1.8 % **places** matter: of the 62.7 points from $T = 1$ to 20 (K98) a shuffle
 # takes 43.9 (59 in the reference, K99), and 38 % of the weights off paths. That
@@ -591,8 +592,7 @@ print(tables.power(shown))
 # resolve 14. At 4.4 % a shuffle of 20 rounds costs 1.8 points (2.9 in the reference,
 # K70), at $R = 1$ 8.4 (the reference *gains* 3.3, K102), of a *single* round of $R = 5$
 # 19 and not below 5 (K71), with 15 % of the paths: none of these points is resolved
-# from zero. A guess: a strong unit lifts the scores of all weights through it. Against
-# it: at $R = 1$, where this should be strongest, it is -0.4 points and 7 %.
+# from zero.
 #
 # ## Experiment 8: frozen against train-mode batch norm in the score
 #
@@ -672,7 +672,7 @@ print(tables.grids(shown["inputs"], columns, across="variant"))
 #
 # ## Paper and measured
 #
-# Letters are D, but for K19 (C) and K22 (R).
+# Letters are D, but for K19 (C, public code) and K22 (R, the paper).
 
 # %% tags=["nbval-check-output"]
 print(claims.table("41_saliency", shown))

@@ -27,6 +27,8 @@
 # Letter P is digitised from the printed figure, and of the order of methods only three
 # places can be read off it: NTK-SAP first, SNIP second, GraSP last. Letter D is ours,
 # measured on one draw in a small study before. All thresholds were set before the runs.
+# In tables ± is one standard deviation over n draws, each a seed with its own weights
+# and images.
 #
 # | claims | statement |
 # |---|---|
@@ -87,6 +89,9 @@ print("weights kept, %:", *(f"{100 * d:.3g}" for d in densities), end="")
 print(f"; in Figure 2 {100 * densities[1]:.3g}, removed {100 - 100 * densities[1]:.3g}")
 
 # %% [markdown]
+# `conventions` declares two draws of four conventions; the second is not run, for its
+# cost.
+#
 # ## The idea on paper
 #
 # Let $J$ be the Jacobian of all $k$ logits of $n$ images in the $P$ weights that a mask
@@ -222,7 +227,9 @@ if record.rows is not None:
 # them at the right end, a dotted one lies far above.*
 
 # %% tags=["nbval-check-output"]
-print("dense eigenvalues by convention and draw, beside the digitised ones")
+print("dense eigenvalues by convention and draw, beside the digitised ones; off_rms:")
+print("rms of log10(ours / paper); off_middle, off_ends: largest |ours / paper - 1| at")
+print("indices 100 to 900 and at the others; condition: largest over least eigenvalue")
 print(tables.conventions(shown["conventions"]))
 print("30 images:", tables.spread(shown["draws"], "dense", "trace"))
 
@@ -453,9 +460,10 @@ for column in ("rms", "scale_free", "condition_ratio"):
 # The distance grows as weights get fewer, for NTK-SAP, magnitude and random masks (K35
 # to K37), and NTK-SAP stays first. At 4.4 % it is more than a scale: NTK-SAP's
 # scale-free rms is 0.048, with a deviation as large, and magnitude's 0.070, while
-# SynFlow has 0.207 and SNIP 0.222, and random masks have condition numbers of thousands
-# of times the dense one. At 26.2 %, where Figure 2 looks, random masks do not show
-# this. We did not shuffle at these densities.
+# SynFlow has 0.207 and SNIP 0.222, and the condition number of random masks is 5.5e+04
+# times the dense one in the mean of three draws that differ by powers of ten. At 26.2
+# %, where Figure 2 looks, random masks do not show this. We did not shuffle at these
+# densities.
 #
 # ## Paper and measured
 #
@@ -483,9 +491,8 @@ print(claims.table("42_spectra", shown))
 #   training mode on a batch of one, and finds another curve.
 # * **Images.** Ours are training images without augmentation, one copy of the data with
 #   98 of 60,000 decoded from JPEG; SNIP and GraSP of the authors see augmented ones.
-# * **One draw** of 100 images. A second one of Experiment 1 is declared and not run: a
-#   kernel of 1,000 logits takes 1,000 backward passes through 100 images, 3.5 min on a
-#   core.
+# * **One draw** of 100 images. The second one of Experiment 1 is not run: a kernel of
+#   1,000 logits takes 1,000 backward passes through 100 images, 3.5 min on a core.
 # * **Rounds.** Iterative SNIP has 20, SynFlow 100; the paper's are unknown to us.
 # * **30 images** in the five draws instead of 100: a train-mode kernel costs $n k$
 #   backward passes through $n$ images.

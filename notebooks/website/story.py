@@ -61,8 +61,8 @@ START = """## Where to start
 * **New to the subject**: [00_tour](notebooks/00_tour.ipynb), which needs PyTorch and no
   more, then the [story in order](story.md). [Words](words.md) has the vocabulary.
 * **You know the field**: the [scorecard](scorecard.md), [what did not
-  hold](claims/failed.md), and [01_traps](notebooks/01_traps.ipynb), the errata of
-  public code.
+  hold](claims/failed.md), and the errata of code and prints at the end of
+  [01_traps](notebooks/01_traps.ipynb).
 * **You want to prune a network**: the [guide](guide.md) and the [API](api/index.md).
 * **You teach**: the [course](course.md).
 * **You doubt a number**: every notebook leads to its claims, every claim to the record
