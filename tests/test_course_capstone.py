@@ -115,6 +115,20 @@ def test_equal_scores_are_undecided():
     assert not found.isna().any().any()
 
 
+def test_equal_differences_leave_no_doubt():
+    rows = [
+        {"method": method, "density": 0.05, "seed": seed, "accuracy": value + seed / 8}
+        for method, value in (
+            (capstone.OWN, 0.5),
+            *((r, 0.25) for r in capstone.RIVALS),
+        )
+        for seed in range(2)
+    ]
+    found = capstone.differences(pd.DataFrame(rows), 0.05)
+    assert (found["p"] == 0).all()
+    assert (found["verdict"] == "better").all()
+
+
 def test_the_example_of_the_text_is_a_score(tmp_path, digits):
     text = (course.EXERCISES / "capstone.md").read_text(encoding="utf-8")
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]

@@ -178,10 +178,13 @@ def test_costs_have_a_column_per_network():
     ]
     rows.append(row("ntt", 0, 0.0, 1.0, "mlp", once=2.0, times=400, total=9_800.8))
     made = record(rows, methods=("snip", "ntt", "px"), variants=("mlp", "lenet5"))
-    head, snip, ntt, _ = apart.costs(made, 2_304).splitlines()
+    head, snip, ntt, training = apart.costs(made, 768).splitlines()
     assert head.split()[-2:] == ["mlp", "lenet5"]
     assert snip.split() == ["snip", "1", "2.1", "2.9"]
     assert ntt.split() == ["ntt", "400", "9801", "-"]
+    assert training.split() == ["training", "768", "1613", "-"]  # 768 times SNIP
+    only = record(rows[2:], methods=("ntt",), variants=("mlp",))
+    assert len(apart.costs(only, 768).splitlines()) == 2
 
 
 def test_without_rows_every_table_is_the_message():

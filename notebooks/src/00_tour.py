@@ -693,7 +693,7 @@ print(tables.needs())
 #
 # ## Claimed before the run, and what came out
 #
-# None of these is a paper's claim: the column "paper" holds our own values (letter D).
+# None of these is a paper's claim: the column "stated" holds our own values (letter D).
 # They were written down before the quick runs; the verdicts follow from rules.
 
 # %% tags=["nbval-check-output"]

@@ -691,10 +691,10 @@ print(f"its product, by symmetry, {rows**2 * P / 2:.2g} multiply-adds")
 # %% [markdown]
 # ## Claimed before the run, and what came out
 #
-# None of these is a paper's claim: the column "paper" holds our own values (letter D,
+# None of these is a paper's claim: the column "stated" holds our own values (letter D,
 # derived). We wrote them before the quick runs; claims and records came in one commit,
 # so git cannot prove it. Errors are relative; "±" is the allowed difference under
-# "paper", the spread over seeds under "ours".
+# "stated", the spread over seeds under "ours".
 
 # %% tags=["nbval-check-output"]
 for claim in claims.load("02_kernels"):

@@ -544,7 +544,7 @@ print(training_costs.figures_table())
 # %% [markdown]
 # ## Claimed before the run, and what came out
 #
-# None of these is a paper's claim: the column "paper" holds our own values (letter D,
+# None of these is a paper's claim: the column "stated" holds our own values (letter D,
 # derived). They were written down before the quick runs; the verdicts follow from
 # rules.
 

@@ -689,7 +689,7 @@ if shown["conv4"].rows is not None:
 #
 # ## Paper and measured
 #
-# The column "paper" holds the log's value (L), the authors' words (R) or our own
+# The column "stated" holds the log's value (L), the authors' words (R) or our own
 # statement (D); the settings are in the claims file.
 
 # %% tags=["nbval-check-output"]

@@ -503,7 +503,7 @@ print(tables.trained(shown["resnet_probes"]))
 #
 # ## Paper and measured
 #
-# In the column "paper" the letter D is ours, from a derivation or from earlier runs on
+# In the column "stated" the letter D is ours, from a derivation or from earlier runs on
 # other seeds, and R is the authors' own explanation of their method. Numbers are in the
 # units of the column "quantity".
 

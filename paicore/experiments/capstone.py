@@ -192,7 +192,9 @@ def differences(rows: pd.DataFrame, density: float) -> pd.DataFrame:
         apart = 100 * (table[OWN] - table[rival])
         mean, error = apart.mean(), stats.sem(apart)
         reach = stats.t.ppf(0.975, len(apart) - 1) * error
-        p = 2 * stats.t.sf(abs(mean) / error, len(apart) - 1) if error else 1.0
+        p = float(mean == 0)  # differences that are all alike leave no doubt
+        if error:
+            p = 2 * stats.t.sf(abs(mean) / error, len(apart) - 1)
         found.append({"rival": rival, "points": mean, "low": mean - reach,
                       "high": mean + reach, "p": float(p)})  # fmt: skip
     out = pd.DataFrame(found)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from paicore.experiments.head_to_head_ground import TRANSFERS
 from paicore.experiments.head_to_head_pairs import interval
 from paicore.experiments.head_to_head_parts import IN_ORDER, SCALE_FIRST
 from paicore.experiments.tables import aligned
@@ -99,12 +98,15 @@ def exactness(*shown: "Record") -> str:
     return "\n".join(lines)
 
 
-def costs(record: "Record", training: float) -> str:
+def costs(record: "Record", batches: float) -> str:
     """Return forward passes before training, a line per method, a column per network.
+
+    Conventions: a training step on as many images is one forward and one backward pass
+    in all weights, which is what SNIP counts.
 
     Args:
         record: Without rows its message is returned.
-        training: What the training that follows costs, in the same unit.
+        batches: How often the training that follows sees as many images.
     """
     if record.rows is None:
         return record.message
@@ -117,5 +119,8 @@ def costs(record: "Record", training: float) -> str:
         cells = ("-" if value != value else f"{value:.4g}" for value in
                  (table.loc[name, place] for place in places))  # fmt: skip
         lines.append([name, times, *cells])
-    foot = f"training on MNIST: {training:.4g}; transfers: {', '.join(TRANSFERS)}"
-    return f"{aligned(lines)}\n{foot}"
+    if "snip" in table.index:
+        training = batches * table.loc["snip", places[0]]
+        rest = ["-" for _ in places[1:]]
+        lines.append(["training", f"{batches:g}", f"{training:.4g}", *rest])
+    return aligned(lines)

@@ -42,8 +42,8 @@ def trained(
         lr: Learning rate.
 
     Returns:
-        "correct" answers on the test part and the losses at the end; nan if the run
-        diverges.
+        "correct" answers on the test part and the test loss at the end, the training
+        loss as a mean over all steps; nan if the run diverges.
     """
     ds = images(config)
     steps = config.recipe.total_steps(len(ds.train_y))
@@ -62,7 +62,7 @@ def trained(
         return {n: np.array(v) for n, v in zip(LEARNED, values, strict=True)}
 
     place = config.data, config.net, config.trained, config.tested, config.held
-    what = (NAME, asdict(recipe), place, config.device, seed)
+    what = (NAME, asdict(recipe), place, config.device, seed, str(net))
     tensors = (*net.parameters(), *net.buffers(), *masks.values())
     return {n: v.item() for n, v in kept(config.keep, what, tensors, compute).items()}
 
