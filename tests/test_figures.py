@@ -306,3 +306,14 @@ def test_a_compact_figure_is_shorter_and_draws_within_a_hundredth():
         '<use x="3.14" y="2"/>\n</g>'
     )
     assert compact(short) == short
+
+
+def test_markers_of_one_style_get_it_from_a_group():
+    use = '<use x="{}" y="2" style="fill: #262626"/>\n'
+    other = '<use x="5" y="2" style="fill: none"/>\n'
+    short = compact(use.format(3) + use.format(4) + other)
+    assert short == (
+        '<g style="fill: #262626">\n<use x="3" y="2"/>\n<use x="4" y="2"/>\n</g>\n'
+        + other
+    )
+    assert compact(short) == short
