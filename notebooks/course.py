@@ -48,14 +48,15 @@ def with_numbers(text, name, seed):
     """Text of a numbers cell for a course's seed.
 
     `SEED` becomes the seed. A line `NAME = value  # one of a | b | c` gets one of them;
-    the committed seed keeps the values as they stand.
+    the committed seed keeps the values as they stand. The choice is the lecturer's, so
+    students do not see it.
     """
 
     def replaced(match):
         variable, value, options = match.groups()
         if seed != SEED:
             value = choice(options.split(" | "), seed, name, variable)
-        return f"{variable} = {value}  # one of {options}"
+        return f"{variable} = {value}"
 
     text = re.sub(r"^SEED = \d+", f"SEED = {seed}", text, flags=re.MULTILINE)
     return re.sub(r"^(\w+) = (.*?)  # one of (.*)$", replaced, text, flags=re.M)

@@ -66,6 +66,7 @@ _VARIANTS = {
     "logit_snip": ("snip", "^", "--", "logit-SNIP"),
     "global_snip": ("snip", "o", ":", "SNIP, global"),
     "grasp_t1": ("grasp", "<", "--", "GraSP, T = 1"),
+    "gated_l2": ("px", "h", "--", "gated L2"),
     "synflow_l2_a": ("synflow_l2", "h", "--", "SynFlow-L2 A"),
     "synflow_l2_d": ("synflow_l2", "s", "-.", "SynFlow-L2 D"),
     "synflow_l2_e": ("synflow_l2", "*", ":", "SynFlow-L2 E"),

@@ -1,4 +1,4 @@
-"""Shorter SVG files: coordinates to a hundredth of a point, no indents, shared styles."""
+"""Shorter SVG files: coordinates to a hundredth, no indents, shared styles."""
 
 import re
 
