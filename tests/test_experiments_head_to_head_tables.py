@@ -8,6 +8,7 @@ import pytest
 from paicore.experiments import head_to_head_gains as apart
 from paicore.experiments import head_to_head_parts as parts
 from paicore.experiments import head_to_head_tables as tables
+from paicore.train import Recipe
 
 
 def row(method, seed, accuracy, density=0.03, variant="", **more):
@@ -40,13 +41,14 @@ def primary():
 
 
 def test_the_most_accurate_stand_first_and_equals_by_name(primary):
-    head, dense, first, *others = tables.standing(primary).splitlines()
+    head, dense, first, *others, foot = tables.standing(primary).splitlines()
     assert head.split()[:2] == ["accuracy", "n"]
     assert dense.split()[:3] == ["dense", "95.00", "±0.00"]
     assert first.split()[:4] == ["good", "89.85", "±0.13", "4"]
     assert first.split()[-3:] == ["1.50", "%", "0.0"]
     assert [line.split()[0] for line in others] == ["level", "poor"]
     assert others[-1].split()[4] == "-"
+    assert foot.startswith("2 of 3 pairs")
 
 
 def test_the_lead_is_the_paired_difference_to_the_next(primary):
@@ -115,12 +117,32 @@ def test_rates_show_what_was_held_out_and_the_paired_gain(primary):
         for seed in range(4)
     ]  # fmt: skip
     tuned = record(rows, rates=(3e-4, 1e-3, 3e-3))
-    head, line = tables.rates(tuned, primary).splitlines()
+    head, line, foot = tables.rates(tuned, primary).splitlines()
     assert "held out 0.0003" in head
     assert line.split()[:5] == ["good", "50.00", "70.00", "60.00", "0.001"]
     assert "+3.00" in line
+    assert foot == "0 of 0 pairs differ after Holm's correction"
     alone = tables.rates(tuned, record(None)).splitlines()[1]
     assert alone.split()[-1] == "-"
+
+
+def test_rates_say_how_much_of_the_order_is_kept(primary):
+    turned = {"good": 0.4, "level": 0.6, "poor": 0.5, "dense": 0.95}
+    rows = [
+        row(name, seed, value - 0.001 * seed, held_low=0.5, held_middle=0.7,
+            held_high=0.6, lr=1e-3)
+        for name, value in turned.items()
+        for seed in range(4)
+    ]  # fmt: skip
+    *lines, foot = tables.rates(
+        record(rows, rates=(3e-4, 1e-3, 3e-3)), primary
+    ).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["level", "poor", "good", "dense"]
+    ours = pd.Series(turned).drop("dense").rank()
+    common = 100 * tables.points(primary.rows).mean().drop("dense")
+    assert foot.endswith(
+        f"rank correlation of both orders {ours.corr(common.rank()):.2f}"
+    )
 
 
 @pytest.fixture
@@ -141,7 +163,9 @@ def made():
 
 def test_parts_are_in_points_with_half_an_interval(made):
     head, line, empty = apart.taken_apart(made, 0.03).splitlines()
-    assert head.split() == ["3", "%,", "n", "=", "2", *parts.IN_ORDER, "whole"]
+    assert head.split() == [
+        *"3 %, n = 2, ± 95 %".split(), *parts.IN_ORDER, "whole"
+    ]  # fmt: skip
     assert line.split()[:5] == ["snip", "+30.2", "±3.2", "+10.0", "±0.0"]
     assert empty.split() == ["force", *["-"] * 5]
 
@@ -177,14 +201,17 @@ def test_costs_have_a_column_per_network():
         for net, total in (("lenet5", 2.9), ("mlp", 2.1))
     ]
     rows.append(row("ntt", 0, 0.0, 1.0, "mlp", once=2.0, times=400, total=9_800.8))
-    made = record(rows, methods=("snip", "ntt", "px"), variants=("mlp", "lenet5"))
-    head, snip, ntt, training = apart.costs(made, 768).splitlines()
+    config = {"variants": ("mlp", "lenet5"), "images": 100}
+    made = record(rows, methods=("snip", "ntt", "px"), **config)
+    recipe = Recipe("adam", lr=1e-3, batch=64, steps=1_200)
+    head, snip, ntt, training = apart.costs(made, recipe).splitlines()
     assert head.split()[-2:] == ["mlp", "lenet5"]
     assert snip.split() == ["snip", "1", "2.1", "2.9"]
     assert ntt.split() == ["ntt", "400", "9801", "-"]
-    assert training.split() == ["training", "768", "1613", "-"]  # 768 times SNIP
-    only = record(rows[2:], methods=("ntt",), variants=("mlp",))
-    assert len(apart.costs(only, 768).splitlines()) == 2
+    # 1,200 steps of 64 images are 768 times 100 images, at SNIP's cost each
+    assert training.split() == ["training", "1200", "1613", "-"]
+    only = record(rows[2:], methods=("ntt",), variants=("mlp",), images=100)
+    assert len(apart.costs(only, recipe).splitlines()) == 2
 
 
 def test_without_rows_every_table_is_the_message():
@@ -194,5 +221,5 @@ def test_without_rows_every_table_is_the_message():
     assert tables.orderings([], empty) == "no"
     assert tables.rates(empty, empty) == "no"
     assert apart.taken_apart(empty, 0.03) == "no"
-    assert apart.costs(empty, 1.0) == "no"
+    assert apart.costs(empty, None) == "no"
     assert apart.exactness(empty) == "no"

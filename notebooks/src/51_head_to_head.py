@@ -168,7 +168,7 @@ for method in ("random", "erk", "magnitude", "snip", "grasp", "synflow"):
     print(f"{method:10}{line}   in all {sum(kept)} of {masks.total}")
 
 # %% [markdown]
-# All keep 272 weights. The first layer gets 204 of them from a random mask and far
+# All keep 272 weights. The first layer gets 199 of them from a random mask and far
 # fewer from scores that look at the whole network. Layer densities are the first part
 # below.
 #
@@ -371,10 +371,9 @@ print(tables.rates(tuned, primary))
 # rates. So the declared grid ends too early, and "tuned" means no more than a rate
 # three times larger for all but the dense network. All but random gain 1.2 to 2.9
 # points, GraSP most, the SynFlows least, and move together: the ten best are within 0.8
-# points, of 91 pairs four differ after the correction. The order stays much as it was
-# (rank correlation 0.85), but gated L2 goes from sixth to first. A part of what the
-# primary comparison sees is a matter of step size. K29 to K38 have the verdicts of the
-# common rate.
+# points, four pairs differ. The order stays much as it was, but gated L2 goes from
+# sixth to first. A part of what the primary comparison sees is a matter of step size.
+# K29 to K38 have the verdicts of the common rate.
 #
 # ## Experiment 5: where the gain comes from
 #
@@ -421,15 +420,16 @@ if took.rows is not None:
 #
 # Tables: mean and half of the 95 % interval over the seeds, in points.
 #
-# **Layer densities are the gain.** At 3 % they bring 3.0 to 3.5 of 0.8 to 3.5 points,
-# at 1 % 46 to 51 of 43 to 50, for every score but random, and ERK, which only sets
-# them, gets as much as the others. Positions inside layers add 1.1 points at most at 3
-# % and 2.0 at 1 %; for SynFlow-L2, SynFlow-Dist and gated L2 they are told from zero at
-# both. The wide intervals of PX and iterative SNIP come from seed 0 alone, where PX
-# leaves classes without weights and a shuffle hands them some. Values are worth
-# nothing, as the sanity checks of Frankle and others and of Su and others say (K43,
-# K45, K46), but for GraSP, which loses 2.1 points by them (K44), and gated L2 (-0.8):
-# fresh weights train better under GraSP's mask.
+# **Layer densities are the gain.** (Random's vary by chance, hence its line.) At 3 %
+# they bring 3.0 to 3.5 of 0.8 to 3.5 points, at 1 % 46 to 51 of 43 to 50, for every
+# score but random, and ERK, which only sets them, gets as much as the others. Positions
+# inside layers add 1.1 points at most at 3 % and 2.0 at 1 %; for SynFlow-L2,
+# SynFlow-Dist and gated L2 they are told from zero at both. The wide intervals of PX
+# and iterative SNIP come from seed 0 alone, where PX leaves classes without weights and
+# a shuffle hands them some. Values are worth nothing, as the sanity checks of Frankle
+# and others and of Su and others say (K43, K45, K46), but for GraSP, which loses 2.1
+# points by them (K44), and gated L2 (-0.8): fresh weights train better under GraSP's
+# mask.
 #
 # **Scale takes away.** We expected a gain (K47, K48). Restoring the dense variance
 # costs every score 0.2 to 1.3 points at 3 %, random more, and up to 6 at 1 %. One
@@ -467,15 +467,15 @@ else:
 # images. PHEW walks over weights in Python, which is not counted.
 
 # %% tags=["nbval-check-output"]
-recipe = ground.SHORT
-print(apart.costs(shown["cost"], recipe.steps * recipe.batch / 100))
+print(apart.costs(shown["cost"], ground.SHORT))
 
 # %% [markdown]
 # SNIP is one forward and one backward pass. A round of SynFlow is the same for a single
 # input, so a hundred rounds are as dear. NTK-SAP has 20 rounds of five draws with a
-# second, perturbed branch: two hundred times SNIP, for no difference on this network. A
-# step of a transfer contracts two kernels and differentiates through one of them: 1,500
-# of them cost 12 times the training that follows, 400 with the masked kernel 6 times.
+# second, perturbed branch: two hundred times SNIP, for no difference that eight seeds
+# see. A step of a transfer contracts two kernels and differentiates through one of
+# them: 1,500 of them cost 12 times the training that follows, 400 with the masked
+# kernel 6 times.
 #
 # ## Experiment 7: two other networks
 #
@@ -488,11 +488,10 @@ for name in ("primary_cifar", "transfer_cifar"):
     print(tables.standing(shown[name]))
 
 # %% [markdown]
-# On LeNet-5, which learns for 300 steps, methods are easier to tell apart:
-# 55 of 91 pairs differ. The three SynFlows lead, PHEW and gated L2 follow, NTK-SAP is
-# above SNIP in eight seeds of eight (K53) and 2.5 points below SynFlow; ERK is tenth,
-# GraSP and PX have lower means than random. On CIFAR-10 nothing is recorded yet; SBP-SR
-# takes part there.
+# On LeNet-5, which learns for 300 steps, methods are easier to tell apart. The SynFlows
+# lead, PHEW and gated L2 follow, NTK-SAP is above SNIP in eight seeds of eight (K53)
+# and 2.5 points below SynFlow; ERK is tenth, GraSP and PX have lower means than random.
+# On CIFAR-10 nothing is recorded yet; SBP-SR takes part there.
 
 # ## Paper and measured
 #

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas
 
     from paicore.records import Record
+    from paicore.train import Recipe
 
 
 def at(record: "Record", density: float) -> "pandas.DataFrame":
@@ -50,7 +51,7 @@ def taken_apart(
     if record.rows is None:
         return record.message
     rows = at(record, density)
-    lines = [[f"{100 * density:g} %, n = {rows['seed'].nunique()}", *parts]]
+    lines = [[f"{100 * density:g} %, n = {rows['seed'].nunique()}, ± 95 %", *parts]]
     for name in record.config.methods:
         own = rows[rows["method"] == name]
         line = [name]
@@ -98,7 +99,7 @@ def exactness(*shown: "Record") -> str:
     return "\n".join(lines)
 
 
-def costs(record: "Record", batches: float) -> str:
+def costs(record: "Record", recipe: "Recipe") -> str:
     """Return forward passes before training, a line per method, a column per network.
 
     Conventions: a training step on as many images is one forward and one backward pass
@@ -106,7 +107,7 @@ def costs(record: "Record", batches: float) -> str:
 
     Args:
         record: Without rows its message is returned.
-        batches: How often the training that follows sees as many images.
+        recipe: Of the training that follows.
     """
     if record.rows is None:
         return record.message
@@ -120,7 +121,8 @@ def costs(record: "Record", batches: float) -> str:
                  (table.loc[name, place] for place in places))  # fmt: skip
         lines.append([name, times, *cells])
     if "snip" in table.index:
-        training = batches * table.loc["snip", places[0]]
+        seen = recipe.steps * recipe.batch / record.config.images  # so many times
+        training = seen * table.loc["snip", places[0]]
         rest = ["-" for _ in places[1:]]
-        lines.append(["training", f"{batches:g}", f"{training:.4g}", *rest])
+        lines.append(["training", f"{recipe.steps}", f"{training:.4g}", *rest])
     return aligned(lines)

@@ -70,7 +70,8 @@ def standing(*shown: "Record") -> str:
 
     Returns:
         Text: mean and sd over the seeds, the mean lead over the next in line with its
-        95 % interval, the effective density, and how many layers are empty.
+        95 % interval, the effective density, how many layers are empty, and how many
+        pairs differ.
     """
     rows = together(*shown)
     if rows is None:
@@ -89,7 +90,14 @@ def standing(*shown: "Record") -> str:
         effective, empty = part["effective"].mean(), part["empty"].mean()
         cells = spread(values[name]), str(len(part)), *lead
         lines.append([name, *cells, f"{100 * effective:.2f} %", f"{empty:.1f}"])
-    return aligned(lines)
+    return f"{aligned(lines)}\n{differing(rows)}"
+
+
+def differing(rows: "pandas.DataFrame") -> str:
+    """Return how many pairs of methods differ after the correction."""
+    found = compared(rows)
+    seen = sum(pair.is_seen for pair in found)
+    return f"{seen} of {len(found)} pairs differ after Holm's correction"
 
 
 def matrix(*shown: "Record") -> str:
@@ -106,9 +114,7 @@ def matrix(*shown: "Record") -> str:
     for k, first in enumerate(order, 1):
         cells = [_difference(find(found, first, second)) for second in order]
         lines.append([f"{k:2} {first}", *cells])
-    seen = sum(pair.is_seen for pair in found)
-    foot = f"{seen} of {len(found)} pairs differ after Holm's correction"
-    return f"{aligned(lines, 1)}\n{foot}"
+    return f"{aligned(lines, 1)}\n{differing(rows)}"
 
 
 def _difference(pair: Pair | None) -> str:
@@ -196,7 +202,8 @@ def rates(tuned: "Record", common: "Record") -> str:
     Returns:
         Text, the most accurate at its own rate first: accuracy of each rate on
         held-out training images, the one chosen, test accuracy at it and at the common
-        one, and the paired gain with its 95 % interval.
+        one, and the paired gain with its 95 % interval; how many pairs differ, and how
+        much the order at the common rate is kept.
     """
     if tuned.rows is None:
         return tuned.message
@@ -205,7 +212,8 @@ def rates(tuned: "Record", common: "Record") -> str:
     lines = [["", *heads, "chosen", "test", "common", "gain", "95 % interval"]]
     own = points(rows)
     other = points(common.rows) if common.rows is not None else own.iloc[:0]
-    for name in ranked(rows):
+    order = ranked(rows)
+    for name in [*order, *(["dense"] if "dense" in own else [])]:
         first = rows[rows["method"] == name].iloc[0]
         held = [f"{100 * first[column]:.2f}" for column in HELD]
         cells = [spread(own[name]), "-", "-", "-"]
@@ -218,7 +226,12 @@ def rates(tuned: "Record", common: "Record") -> str:
                 f"{low:+.2f} to {high:+.2f}",
             )
         lines.append([name, *held, f"{first['lr']:g}", *cells])
-    return aligned(lines)
+    foot = differing(rows)
+    there = [name for name in order if name in other]
+    if len(there) > 1:
+        means = (values[there].mean().rank() for values in (own, other))
+        foot += f"; rank correlation of both orders {next(means).corr(next(means)):.2f}"
+    return f"{aligned(lines)}\n{foot}"
 
 
 def spread(values: "pandas.Series") -> str:
