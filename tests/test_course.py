@@ -88,15 +88,16 @@ def test_stubs_are_short_and_points_add_up(name):
     assert f"| {points} |" in nb.cells[0].source
 
 
-@pytest.mark.parametrize("short", SHORT)
-def test_checks_import_nothing_of_paicore(short):
-    for module in ("checks", f"checks_{short}"):
-        tree = ast.parse((course.EXERCISES / f"{module}.py").read_text())
+def test_checks_import_nothing_of_paicore():
+    files = sorted(course.EXERCISES.glob("checks*.py"))
+    assert len(files) > len(SHORT)
+    for path in files:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
         names = [n.name for s in ast.walk(tree) if isinstance(s, ast.Import)
                  for n in s.names]  # fmt: skip
         names += [s.module for s in ast.walk(tree) if isinstance(s, ast.ImportFrom)]
-        assert {n.split(".")[0] for n in names} <= {"checks", "torch", "math",
-                                                    "itertools"}  # fmt: skip
+        own = {each.stem for each in files}
+        assert {n.split(".")[0] for n in names} <= {"torch", "math", "itertools"} | own
 
 
 @pytest.mark.parametrize(("short", "name"), wrong("WRONG"))
@@ -106,6 +107,14 @@ def test_a_wrong_answer_is_rejected_with_its_name(short, name):
         getattr(check, case.check)(case.answer)
     with pytest.raises(load("checks").Mistake):
         getattr(check, case.check)(case.answer, seed=2027)
+
+
+@pytest.mark.parametrize("name", load("right_answers").RIGHT)
+def test_a_right_answer_of_another_style_passes(name, capsys):
+    short, check, answer = load("right_answers").RIGHT[name]
+    for seed in (0, 2027):
+        getattr(load(f"checks_{short}"), check)(answer, seed=seed)
+    assert capsys.readouterr().out == 2 * f"{check}: correct\n"
 
 
 @pytest.mark.parametrize(("short", "name"), wrong("NUMBERS"))

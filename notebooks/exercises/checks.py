@@ -38,12 +38,17 @@ def call(function, *arguments):
     name = getattr(function, "__name__", "the function")
     if result is None:
         raise Mistake(f"{name} returns None: is there a return?")
-    for old, new in zip(before, tensors(arguments), strict=True):
-        if not torch.equal(old, new.detach()):
-            raise Mistake(
-                f"{name} changes the tensors that it is given: work on a copy, and "
-                "beware of methods that end in an underscore"
-            )
+    after = tensors(arguments)
+    if len(before) != len(after) or not all(map(torch.equal, before, after)):
+        raise Mistake(
+            f"{name} changes what it is given: work on a copy, and beware of methods "
+            "that end in an underscore"
+        )
+    if any(each.requires_grad or each.grad is not None for each in after):
+        raise Mistake(
+            f"{name} makes leaves of the tensors that it is given, where gradients of "
+            "several calls add up: take w.detach().clone().requires_grad_()"
+        )
     return result
 
 
@@ -53,19 +58,45 @@ def listed(value):
         value = list(value.values())
     if not isinstance(value, (list, tuple)):
         value = [value]
-    return [torch.as_tensor(each).detach() for each in value]
+    # a Python float in full: torch would make it float32
+    kinds = [torch.float64 if isinstance(each, float) else None for each in value]
+    pairs = zip(value, kinds, strict=True)
+    return [torch.as_tensor(each, dtype=kind).detach() for each, kind in pairs]
+
+
+def described(value):
+    """What kind of thing an answer is, in words."""
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, dict):
+        return f"a dict with the keys {list(value)}"
+    return "None" if value is None else f"a {type(value).__name__}"
 
 
 def form(got, expected, what):
-    """Refuse an answer of another kind: container, length, shape or type."""
+    """Refuse an answer of another kind: container, length, shape or type.
+
+    Returns:
+        The answer; a dict in the order of the expected one.
+    """
     if isinstance(expected, dict):
-        if not isinstance(got, dict) or list(got) != list(expected):
-            raise Mistake(f"{what}: expected a dict with the keys {list(expected)}")
-    elif isinstance(expected, list) and (
-        not isinstance(got, (list, tuple)) or len(got) != len(expected)
-    ):
-        raise Mistake(f"{what}: expected a list of {len(expected)} tensors")
-    for a, b in zip(listed(got), listed(expected), strict=True):
+        wanted = f"a dict with the keys {list(expected)}"
+        fits = isinstance(got, dict) and set(got) == set(expected)
+        got = {name: got[name] for name in expected} if fits else got
+    elif isinstance(expected, (list, tuple)):
+        wanted = f"a list of {len(expected)} tensors"
+        fits = isinstance(got, (list, tuple)) and len(got) == len(expected)
+    else:
+        shape = tuple(getattr(expected, "shape", ()))
+        wanted = f"one tensor {shape}" if shape else "a number"
+        fits = not isinstance(got, (dict, list, tuple))
+    if not fits:
+        raise Mistake(f"{what}: expected {wanted}, got {described(got)}")
+    try:
+        pairs = list(zip(listed(got), listed(expected), strict=True))
+    except (TypeError, ValueError, RuntimeError):
+        raise Mistake(f"{what}: expected {wanted}, got {got!r:.60}") from None
+    for a, b in pairs:
         if a.shape != b.shape:
             shapes = f"{tuple(b.shape)}, got {tuple(a.shape)}"
             raise Mistake(f"{what}: expected shape {shapes}")
@@ -73,6 +104,15 @@ def form(got, expected, what):
             raise Mistake(f"{what}: expected {b.dtype}, got {a.dtype}")
         if not torch.isfinite(a.double()).all():
             raise Mistake(f"{what}: holds NaN or infinity")
+    return got
+
+
+def real(value, what):
+    """A number that a student's function has returned, as a Python float."""
+    value = value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+    if isinstance(value, torch.Tensor) and value.numel() == 1:
+        value = value.reshape(())
+    return float(listed(form(value, 0.0, what))[0])
 
 
 def same(got, expected, tolerance=TOLERANCE):
@@ -89,6 +129,8 @@ def same(got, expected, tolerance=TOLERANCE):
 def explain(got, expected, suspects, what, tolerance=TOLERANCE):
     """Pass a right answer; else say which mistake it looks like.
 
+    Where several mistakes give the same number, the message names all of them.
+
     Args:
         got: The student's answer.
         expected: The right one: tensor, number, list or dict of tensors.
@@ -99,30 +141,33 @@ def explain(got, expected, suspects, what, tolerance=TOLERANCE):
     Raises:
         Mistake: the answer is wrong.
     """
-    form(got, expected, what)
+    got = form(got, expected, what)
     if same(got, expected, tolerance):
         return
+    found = []
     for message, wrong in suspects.items():
         wrong = wrong() if callable(wrong) else wrong
         if not same(wrong, expected, tolerance) and same(got, wrong, tolerance):
-            raise Mistake(f"{what}: {message}")
-    raise Mistake(f"{what}: {difference(got, expected)}")
+            found.append(message)
+    if isinstance(expected, (dict, list, torch.Tensor)):
+        found = found[:1]
+    wrong = ". Or: ".join(found) or difference(got, expected, tolerance)
+    raise Mistake(f"{what}: {wrong}")
 
 
-def difference(got, expected):
+def difference(got, expected, tolerance=TOLERANCE):
     """Say where two answers differ first, in words."""
     pairs = list(zip(listed(got), listed(expected), strict=True))
     for k, (a, b) in enumerate(pairs):
-        if same([a], [b]):
+        if same([a], [b], tolerance):
             continue
         place = f" of tensor {k}" if len(pairs) > 1 else ""
         apart = (a.double() - b.double()).abs().flatten()
         at = int(apart.argmax())
         index = f" at flat index {at}" if a.ndim else ""
-        return (
-            f"expected {b.flatten()[at].item():.6g}{index}{place}, "
-            f"got {a.flatten()[at].item():.6g}"
-        )
+        wanted, given = b.flatten()[at].item(), a.flatten()[at].item()
+        digits = 6 if f"{wanted:.6g}" != f"{given:.6g}" else 12
+        return f"expected {wanted:.{digits}g}{index}{place}, got {given:.{digits}g}"
     return "differs from the definition"
 
 

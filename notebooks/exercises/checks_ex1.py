@@ -11,6 +11,10 @@ BORDER_ALL = (
 )
 BORDER_NONE = "every score that ties at the border is dropped, which is fewer than k"
 BORDER_LAST = "ties at the border go to the higher index: is the sort stable?"
+CLOSE = (
+    "scores that lie close together are mixed up: compare them as they are, without "
+    "rounding and without small numbers added against ties"
+)
 SWAPPED = "kept and pruned are swapped: True marks a weight that is kept"
 MODULUS = "the modulus decides: scores are signed, and -9 is smaller than 1"
 LAYERWISE = "each layer is cut on its own: for a global mask all layers compete"
@@ -20,6 +24,8 @@ HALF_EVEN = "Python's round takes a half to the even number: it is floor(n d + 1
 SPARSITY = "density is the fraction kept, not the fraction removed"
 OFF_BY_ONE = "one too few: at this k the last layer is still empty"
 FIRST_LAYER = "this is when the first layer gets a weight: ask for the last"
+LAST_NAMED = "this is about the dict's last layer: any layer may be the last to get one"
+LOW_MEAN = "the layer of the lowest mean may still get a weight early: its best counts"
 LAYER_SIZE = "this is a rank inside its layer: count over all layers together"
 NO_FORWARD = (
     "weights count that no input reaches: look from the inputs too, not only from "
@@ -76,9 +82,12 @@ def top_k(function, seed=0):
         (torch.randint(-3, 3, (40,), generator=g).float(), k) for k in (7, 13, 20, 33)
     ]
     cases += [(torch.ones(30), 11)]
+    cases += [(1e-30 * torch.randn(40, generator=g), 15)]
     for scores, k in cases:
         got = call(function, scores, k)
         suspects = wrong_top_k(scores, k)
+        if scores is cases[-1][0]:
+            suspects[CLOSE] = got
         explain(got, slow_top_k(scores, k), suspects, f"top_k with k = {k}")
     correct("top_k")
 
@@ -125,7 +134,31 @@ def check_scope(function, right, other, message, seed, what):
             SWAPPED: {name: ~mask for name, mask in expected.items()},
         }
         explain(got, expected, suspects, f"{what} at density {density}")
+    scores = {name: (2 * score).round() for name, score in scores.items()}
+    for density in (0.2, 0.4):
+        suspects = {
+            message: other(scores, density),
+            BORDER_ALL: at_least(scores, right(scores, density), what),
+            BORDER_LAST: turned(right(turned(scores), density)),
+        }
+        got, expected = call(function, scores, density), right(scores, density)
+        explain(got, expected, suspects, f"{what} with ties, density {density}")
     correct(what)
+
+
+def turned(tensors):
+    """Layers and entries in reversed order."""
+    pairs = reversed(tensors.items())
+    return {name: t.flatten().flip(0).view(t.shape) for name, t in pairs}
+
+
+def at_least(scores, masks, what):
+    """What a threshold keeps: all that tie with the smallest kept score."""
+    kept = {name: score[masks[name]].tolist() for name, score in scores.items()}
+    if what == "global_masks":
+        everywhere = [v for values in kept.values() for v in values]
+        kept = dict.fromkeys(scores, everywhere)
+    return {n: s >= min(kept[n], default=math.inf) for n, s in scores.items()}
 
 
 def global_masks(function, seed=0):
@@ -155,12 +188,17 @@ def slow_smallest_count(scores):
 def smallest_count(function, seed=0):
     """Check `smallest_count(scores)`."""
     g = generator(seed, 3)
-    for _ in range(5):
-        scales = {"a": 1.0, "b": 0.5, "c": 0.2}
+    for turn in range(5):
+        # the layer that comes last is first, middle or last in the dict
+        scales = [1.0, 0.5, 0.2]
+        scales = dict(zip("abc", scales[turn % 3 :] + scales[: turn % 3], strict=True))
         scores = {
             name: s * torch.randn(4, 6, generator=g) for name, s in scales.items()
         }
-        scores["c"] -= 0.3
+        scores[min(scales, key=scales.get)] -= 0.3
+        # of low scores, but for one
+        scores[max(scales, key=scales.get)] -= 2.0
+        scores[max(scales, key=scales.get)][1, 2] = 3.0
         right = slow_smallest_count(scores)
         flat = torch.cat([s.flatten() for s in scores.values()])
         worst = min(scores.values(), key=torch.max)
@@ -169,6 +207,8 @@ def smallest_count(function, seed=0):
             OFF_BY_ONE: right - 1,
             FIRST_LAYER: int((flat >= best).sum()),
             LAYER_SIZE: int((worst >= worst.max()).sum()),
+            LAST_NAMED: int((flat >= scores["c"].max()).sum()),
+            LOW_MEAN: int((flat >= min(scores.values(), key=torch.mean).max()).sum()),
         }
         explain(call(function, scores), right, suspects, "smallest_count")
     correct("smallest_count")

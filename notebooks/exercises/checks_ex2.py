@@ -31,6 +31,7 @@ OF_LOSS = "the loss is divided by the temperature: divide the logits, inside"
 GRASP_NOT_SNIP = "this is SNIP's score: GraSP needs Hg"
 OF_K = "shared weights are divided by k: divide by the union"
 PERCENT = "this is in percent: a fraction is asked"
+OTHER_END = "the second temperature is 200"
 MODULUS_MASKS = "the masks keep large moduli: GraSP's score is signed"
 
 
@@ -200,10 +201,12 @@ def number(answer, weights, x, y, density):
     a, b = (kept(scores, k) for scores in pair)
     c, d = (kept(moduli(scores), k) for scores in pair)
     right = len(a & b) / len(a | b)
+    warm = kept(products(weights, along_gradient(weights, x, y, 20.0)), k)
     suspects = {
         OF_K: len(a & b) / k,
         PERCENT: 100 * right,
         MODULUS_MASKS: len(c & d) / len(c | d),
+        OTHER_END: len(a & warm) / len(a | warm),
         NO_TEMPERATURE: 1.0,
     }
     # a weight at the border may fall to either side by rounding

@@ -7,7 +7,7 @@ import itertools
 import math
 
 import torch
-from checks import call, correct, explain, generator
+from checks import call, correct, explain, generator, same
 
 NO_MODULUS = "the moduli are missing: paths of opposite sign cancel"
 SQUARES = "squares stand for moduli"
@@ -29,6 +29,11 @@ LINEAR = "a linear schedule: n d^(t/T) are left after round t"
 LAYERWISE = "each layer is cut on its own: all layers compete"
 SWAPPED = "kept and pruned are swapped: True marks a weight that is kept"
 FEWER_ROUNDS = "one round is missing, or the first one prunes nothing"
+REVIVED = (
+    "pruned weights come back: they score 0, like weights that have lost all paths; "
+    "let them lose every tie, for example by a score of -1"
+)
+TIES = "of equal scores the lower index is kept: is the sort stable?"
 ONE_ROUND = "this is the result of a single round"
 SHARE = "divided by all kept weights: divide by the first layer's size"
 LAST_LAYER = "this is the last layer's density: the first one's is asked"
@@ -170,10 +175,23 @@ def linear(density, t, rounds):
     return 1 - (1 - density) * t / rounds
 
 
-def slow_iterated(weights, density, rounds, schedule=exponential, gaps=None):
+def falling(scores):
+    """Indices by falling score, of equal ones the lower first."""
+    return scores.argsort(descending=True, stable=True)
+
+
+def falling_last(scores):
+    """Indices by falling score, of equal ones the higher first."""
+    return len(scores) - 1 - falling(scores.flip(0))
+
+
+def slow_iterated(
+    weights, density, rounds, schedule=exponential, gaps=None, dead=-1.0, order=falling
+):
     """The definition, with a sort by falling score, then index, in each round.
 
-    `gaps` gets the distance of the last kept score from the next, in each round.
+    `gaps` gets the distance of the last kept score from the next, in each round;
+    `dead` is the score of pruned weights: with 0 they come back.
     """
     flat = torch.cat([w.flatten() for w in weights])
     sizes = [w.numel() for w in weights]
@@ -182,13 +200,13 @@ def slow_iterated(weights, density, rounds, schedule=exponential, gaps=None):
         now = (flat * alive).split(sizes)
         shaped = [p.view(w.shape) for p, w in zip(now, weights, strict=True)]
         scores = torch.cat([s.flatten() for s in scores_of(shaped)])
-        scores[~alive] = -1.0  # pruned weights stay behind all others
-        order = scores.argsort(descending=True, stable=True)
+        scores[~alive] = dead  # -1: behind all others
+        first = order(scores)
         count = int(len(flat) * schedule(density, t, rounds) + 0.5)
         alive = torch.zeros_like(alive)
-        alive[order[:count]] = True
+        alive[first[:count]] = True
         if gaps is not None:
-            gaps.append(float(scores[order[count - 1]] - scores[order[count]]))
+            gaps.append(float(scores[first[count - 1]] - scores[first[count]]))
     return [p.view(w.shape) for p, w in zip(alive.split(sizes), weights, strict=True)]
 
 
@@ -204,6 +222,25 @@ def clear_case(seed, density, rounds):
         if min(gaps) > 1e-9:
             return weights
     raise RuntimeError(f"no network without ties for seed {seed}")
+
+
+def tied_case(seed, density, rounds):
+    """A network in which ties decide, and with its right and wrong masks.
+
+    Weights are small whole numbers, so that sums over paths are exact in any order.
+    """
+    sizes = (3, 4, 4, 4, 2)
+    shapes = list(zip(sizes[1:], sizes, strict=False))
+    for offset in range(1, 200):
+        g = generator(seed, offset)
+        weights = [torch.randint(1, 4, s, generator=g).double() for s in shapes]
+        right, revived, last = (
+            slow_iterated(weights, density, rounds, **options)
+            for options in ({}, {"dead": 0.0}, {"order": falling_last})
+        )
+        if not same(revived, right) and not same(last, right):
+            return weights, right, {REVIVED: revived, TIES: last}
+    raise RuntimeError(f"no network with ties for seed {seed}")
 
 
 def alone(weights, density):
@@ -232,6 +269,9 @@ def iterated(function, seed=0):
             suspects[FEWER_ROUNDS] = slow_iterated(weights, density, rounds - 1)
         got = call(function, weights, density, rounds)
         explain(got, right, suspects, f"iterated with {rounds} rounds")
+    weights, right, suspects = tied_case(seed, 0.06, 3)
+    got = call(function, weights, 0.06, 3)
+    explain(got, right, suspects, "iterated with ties")
     correct("iterated")
 
 

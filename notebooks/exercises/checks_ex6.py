@@ -6,15 +6,16 @@ Gradients and the exact trace are written out layer by layer, without autograd.
 import math
 
 import torch
-from checks import Mistake, call, correct, explain, generator, same
+from checks import Mistake, call, correct, explain, form, generator, listed, real
+from checks_draws import judge_draws
 
-DEVIATION = "epsilon is a variance: the standard deviation is its root"
-NOT_SCALED = "epsilon has no effect on the entries"
-NOT_NORMAL = "the entries are not normal: use torch.randn"
-GLOBAL = "equal generators give different draws: use the generator, nothing else"
-SAME_AGAIN = "two draws from one generator are equal: do not seed it again"
-EQUAL_ENTRIES = "all weights of a layer get the same perturbation"
-SHARED = "two layers of one shape get the same perturbation"
+ADDED = "the perturbed weights are returned: Delta alone is asked"
+NO_GRAPH = "no graph to the masks: part 3 differentiates D by them"
+ONE_DRAW = (
+    "more repeats change nothing: are they used, and is the generator made once, "
+    "before the loop?"
+)
+ANY_EPSILON = "epsilon has no effect"
 AMBIENT = "pruned connections are perturbed, too: the mask belongs to both networks"
 UNMASKED = "the masks have no effect"
 MEAN = "a mean is taken: D is a sum over samples and outputs"
@@ -32,8 +33,13 @@ AVERAGED = "divided by the number of draws: the sum is asked"
 NOT_DIVIDED = "D is not divided by epsilon"
 BY_ROOT = "D is divided by the root of epsilon: it is a variance already"
 SUMMED = "a sum over the repeats: take the mean"
+NO_SIGN = "exchanging the masks does not change the sign: the difference has one"
 OFF = "not within four standard errors of the exact trace"
 INDEPENDENT = "equal masks do not give exactly 0: both need the same perturbations"
+OTHER_DRAWS = (
+    "exchanged masks give another difference: both masks need the same perturbations, "
+    "and not only if they are equal"
+)
 REVERSED = "the sign is reversed: tr K(a) - tr K(b)"
 POSITIVE = "this is the share of positive sums: negative ones are asked"
 OF_ALL = "divided by all connections: divide by the surviving ones"
@@ -89,38 +95,20 @@ def backward(weights, x, error):
 
 def perturbation(function, seed=0):
     """Check `perturbation(weights, epsilon, generator)`."""
-    weights = [torch.zeros(s, dtype=torch.float64) for s in ((120, 90), (120, 90))]
+    options = {"generator": generator(seed, 2), "dtype": torch.float64}
+    weights = [torch.randn(120, 90, **options) for _ in range(2)]
     for epsilon in (0.01, 1e-6):
         g = torch.Generator().manual_seed(seed)
-        first = call(function, weights, epsilon, g)
-        second = call(function, weights, epsilon, g)
-        again = call(function, weights, epsilon, torch.Generator().manual_seed(seed))
-        if [d.shape for d in first] != [w.shape for w in weights]:
-            raise Mistake("perturbation: one tensor like each weight is asked")
+        first, second, again = (
+            listed(
+                form(call(function, weights, epsilon, each), weights, "perturbation")
+            )
+            for each in (g, g, torch.Generator().manual_seed(seed))
+        )
+        if all(float((d - w).std()) < 0.5 for d, w in zip(first, weights, strict=True)):
+            raise Mistake(f"perturbation: {ADDED}")
         judge_draws(first, second, again, epsilon)
     correct("perturbation")
-
-
-def judge_draws(first, second, again, epsilon):
-    """Name what is wrong with draws of a known variance."""
-    deviation = float(torch.cat([d.flatten() for d in first]).std())
-    scaled = first[0] / (deviation or 1.0)
-    fourth = float((scaled**4).mean())  # 3 if normal
-    found = {
-        EQUAL_ENTRIES: float(first[0].std()) < 1e-3 * deviation or not deviation,
-        DEVIATION: abs(deviation / epsilon - 1) < 0.05,
-        NOT_SCALED: abs(deviation - 1) < 0.05,
-        GLOBAL: not same(again, first),
-        SAME_AGAIN: same(second, first),
-        SHARED: same(first[:1], first[1:]),
-        NOT_NORMAL: not 2.5 < fourth < 3.5,
-    }
-    for message, is_so in found.items():
-        if is_so:
-            raise Mistake(f"perturbation: {message}")
-    if abs(deviation / math.sqrt(epsilon) - 1) > 0.05:
-        wanted = math.sqrt(epsilon)
-        raise Mistake(f"perturbation: standard deviation is not {wanted:g}")
 
 
 def output_change(function, seed=0):
@@ -140,6 +128,9 @@ def output_change(function, seed=0):
         }
         got = call(function, weights, masks, x, deltas)
         explain(got, (u**2).sum(), suspects, "output_change")
+    leaves = [m.double().requires_grad_() for m in masks]
+    if not getattr(function(weights, leaves, x, deltas), "requires_grad", False):
+        raise Mistake(f"output_change: {NO_GRAPH}")
     correct("output_change")
 
 
@@ -216,22 +207,36 @@ def trace_estimate(function, seed=0):
     """Check `trace_estimate(weights, masks, x, epsilon, repeats, seed)`."""
     weights, masks, draws = case(seed)
     x, epsilon, repeats = draws[0][0], 1e-8, 300
-    right = exact_trace(weights, masks, x)
-    got = float(call(function, weights, masks, x, epsilon, repeats, seed))
-    within = 4 * math.sqrt(2 / repeats)
+
+    def estimate(epsilon, repeats, seed):
+        got = call(function, weights, masks, x, epsilon, repeats, seed)
+        return real(got, "trace_estimate")
+
+    right, got = exact_trace(weights, masks, x), estimate(epsilon, repeats, seed)
+    one = estimate(epsilon, 1, seed)
+    if abs(one - estimate(epsilon, 2, seed)) <= 1e-9 * abs(one):
+        raise Mistake(f"trace_estimate: {ONE_DRAW}")
     factors = {
         NOT_DIVIDED: epsilon,
         BY_ROOT: math.sqrt(epsilon),
         SUMMED: repeats,
     }
-    if abs(got / right - 1) > within:
-        for message, factor in factors.items():
-            if abs(got / right / factor - 1) < within:
-                raise Mistake(f"trace_estimate: {message}")
-        raise Mistake(f"trace_estimate: {OFF}: {got:.4g} for {right:.4g}")
-    if got == call(function, weights, masks, x, epsilon, repeats, seed + 1):
+    near(got, right, factors, 4 * math.sqrt(2 / repeats), "trace_estimate")
+    if got == estimate(epsilon, repeats, seed + 1):
         raise Mistake("trace_estimate: the seed has no effect")
+    if got == estimate(1e-4, repeats, seed):
+        raise Mistake(f"trace_estimate: {ANY_EPSILON}")
     correct("trace_estimate")
+
+
+def near(got, right, factors, within, what):
+    """Pass an estimate that is close to the exact value; else name the factor."""
+    if abs(got / right - 1) <= within:
+        return
+    for message, factor in factors.items():
+        if abs(got / right / factor - 1) < within:
+            raise Mistake(f"{what}: {message}")
+    raise Mistake(f"{what}: {OFF}: {got:.4g} for {right:.4g}")
 
 
 def trace_difference(function, seed=0):
@@ -240,18 +245,20 @@ def trace_difference(function, seed=0):
     x, few = draws[0][0], [m.clone() for m in masks]
     for mask in few:  # a third less in each layer
         mask.view(-1)[::3] = False
-    rest = (x, 1e-8, 300, seed)
-    if call(function, weights, masks, masks, *rest) != 0:
+
+    def difference(a, b):
+        got = call(function, weights, a, b, x, 1e-8, 300, seed)
+        return real(got, "trace_difference")
+
+    if difference(masks, masks) != 0:
         raise Mistake(f"trace_difference: {INDEPENDENT}")
-    got = float(call(function, weights, masks, few, *rest))
+    got, turned = difference(masks, few), difference(few, masks)
+    if abs(got + turned) > 1e-6 * abs(got):
+        unsigned = got == turned or 0 in (got, turned)
+        raise Mistake(f"trace_difference: {NO_SIGN if unsigned else OTHER_DRAWS}")
     right = exact_trace(weights, masks, x) - exact_trace(weights, few, x)
     factors = {NOT_DIVIDED: 1e-8, BY_ROOT: 1e-4, SUMMED: 300, REVERSED: -1.0}
-    within = 5 * math.sqrt(2 / 300)
-    if abs(got / right - 1) > within:
-        for message, factor in factors.items():
-            if abs(got / right / factor - 1) < within:
-                raise Mistake(f"trace_difference: {message}")
-        raise Mistake(f"trace_difference: {OFF}: {got:.4g} for {right:.4g}")
+    near(got, right, factors, 5 * math.sqrt(2 / 300), "trace_difference")
     correct("trace_difference")
 
 

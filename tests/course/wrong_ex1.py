@@ -50,12 +50,22 @@ def floats(scores, k):
     return right_top_k(scores, k).float()
 
 
-def cut(scores, k_of):
-    """Global masks with a given count."""
+def sloped(scores, k):
+    return right_top_k(scores - 1e-3 * torch.arange(len(scores)), k)
+
+
+def rounded(scores, k):
+    return right_top_k((100 * scores).round() / 100, k)
+
+
+def text(scores, k):
+    return "the first k"
+
+
+def cut(scores, k_of, top=right_top_k):
+    """Global masks with a given count and rule."""
     flat = torch.cat([s.flatten() for s in scores.values()])
-    parts = right_top_k(flat, k_of(len(flat))).split(
-        [s.numel() for s in scores.values()]
-    )
+    parts = top(flat, k_of(len(flat))).split([s.numel() for s in scores.values()])
     pairs = zip(scores.items(), parts, strict=True)
     return {name: part.view(s.shape) for (name, s), part in pairs}
 
@@ -64,8 +74,34 @@ def halves_up(density):
     return lambda n: int(n * density + 0.5)
 
 
-def each_alone(scores, k_of):
-    return {n: cut({n: s}, k_of)[n] for n, s in scores.items()}
+def each_alone(scores, k_of, top=right_top_k):
+    return {n: cut({n: s}, k_of, top)[n] for n, s in scores.items()}
+
+
+def global_threshold(scores, density):
+    return cut(scores, halves_up(density), ties_all_kept)
+
+
+def global_last(scores, density):
+    return cut(scores, halves_up(density), ties_to_the_last)
+
+
+def layerwise_threshold(scores, density):
+    return each_alone(scores, halves_up(density), ties_all_kept)
+
+
+def layerwise_last(scores, density):
+    return each_alone(scores, halves_up(density), ties_to_the_last)
+
+
+def without_keys(scores, density):
+    return list(cut(scores, halves_up(density)).values())
+
+
+def empties_the_dict(scores, density):
+    found = cut(scores, halves_up(density))
+    scores.clear()
+    return found
 
 
 def layerwise_for_global(scores, density):
@@ -113,9 +149,21 @@ def rank_in_its_layer(scores):
     return 1 + 0 * len(scores)
 
 
-def middle_layer(scores):
+def rank_of_best(scores, layer):
     flat = torch.cat([s.flatten() for s in scores.values()])
-    return int((flat >= sorted(s.max() for s in scores.values())[1]).sum())
+    return int((flat >= layer.max()).sum())
+
+
+def middle_layer(scores):
+    return rank_of_best(scores, sorted(scores.values(), key=torch.max)[1])
+
+
+def last_of_the_dict(scores):
+    return rank_of_best(scores, list(scores.values())[-1])
+
+
+def lowest_mean(scores):
+    return rank_of_best(scores, min(scores.values(), key=torch.mean))
 
 
 def sweep(masks, forward=True, backward=True):
@@ -164,11 +212,20 @@ WRONG = {
     "modulus of a signed score": Wrong("top_k", "modulus decides", modulus),
     "no return": Wrong("top_k", "is there a return", forgotten_return),
     "works in place": Wrong("top_k", "work on a copy", in_place),
+    "small slope": Wrong("top_k", "lie close together", sloped),
+    "rounded scores": Wrong("top_k", "lie close together", rounded),
+    "text": Wrong("top_k", "expected one tensor (5,), got 'the first k'", text),
     "floats for booleans": Wrong("top_k", "expected torch.bool", floats),
     "layerwise for global": Wrong("global_masks", "on its own", layerwise_for_global),
     "truncated count": Wrong("global_masks", "int()", truncated_count),
     "halves to even": Wrong("global_masks", "Python's round", halves_to_even),
     "sparsity": Wrong("global_masks", "not the fraction removed", sparsity_for_density),
+    "global threshold": Wrong("global_masks", "more than k", global_threshold),
+    "global ties to the last": Wrong("global_masks", "higher index", global_last),
+    "no keys": Wrong("global_masks", "a dict with the keys", without_keys),
+    "dict emptied": Wrong("global_masks", "work on a copy", empties_the_dict),
+    "threshold": Wrong("layerwise_masks", "more than k", layerwise_threshold),
+    "layers' ties to the last": Wrong("layerwise_masks", "higher", layerwise_last),
     "global for layerwise": Wrong("layerwise_masks", "compete", global_for_layerwise),
     "truncated per layer": Wrong("layerwise_masks", "int()", truncated_per_layer),
     "even per layer": Wrong("layerwise_masks", "round", halves_to_even_per_layer),
@@ -176,6 +233,8 @@ WRONG = {
     "off by one": Wrong("smallest_count", "one too few", one_too_few),
     "first layer": Wrong("smallest_count", "ask for the last", first_layer),
     "middle layer": Wrong("smallest_count", "expected", middle_layer),
+    "last of the dict": Wrong("smallest_count", "the dict's last", last_of_the_dict),
+    "lowest mean": Wrong("smallest_count", "of the lowest mean", lowest_mean),
     "only from inputs": Wrong("effective", "lead to no output", only_from_inputs),
     "only from outputs": Wrong("effective", "no input reaches", only_from_outputs),
     "neighbours only": Wrong("effective", "further away", neighbours_only),

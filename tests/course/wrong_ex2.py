@@ -48,6 +48,17 @@ def normalised(weights, x, y):
     return [s / sum(t.sum() for t in scores) for s in scores]
 
 
+def leaves_of_the_given(weights, x, y):
+    for w in weights:
+        w.requires_grad_()
+    loss(weights, x, y).backward()
+    return [(w * w.grad).abs().detach() for w in weights]
+
+
+def stacked(weights, x, y):
+    return torch.cat([s.abs().flatten() for s in missing_modulus(weights, x, y)])
+
+
 def product(weights, x, y, temperature=1.0, half=0.5, power=1.0):
     own = leaves(weights)
     value = loss(own, x, y, temperature**power)
@@ -116,6 +127,8 @@ WRONG = {
     "modulus per sample": Wrong("snip", "sample by sample", modulus_per_sample),
     "summed loss": Wrong("snip", "take the mean", summed_loss),
     "normalised": Wrong("snip", "divided by its sum", normalised),
+    "given weights as leaves": Wrong("snip", "add up", leaves_of_the_given),
+    "one tensor": Wrong("snip", "a list of 3 tensors, got a Tensor", stacked),
     "without the half": Wrong("hessian_gradient", "twice too large", without_half),
     "detached gradient": Wrong("hessian_gradient", "graph of the first", detached),
     "block diagonal": Wrong("hessian_gradient", "all layers", layer_by_layer),
@@ -133,4 +146,18 @@ NUMBERS = {
     "of k": ("divide by the union", lambda right, space: 2 * right / (1 + right)),
     "percent": ("in percent", lambda right, space: 100 * right),
     "same temperature": ("no effect", lambda right, space: 1.0),
+    "temperature 20": ("is 200", lambda right, space: overlap_at(20.0, space)),
+    "text": ("expected a number", lambda right, space: str(right)),
+    "none": ("expected a number", lambda right, space: None),
 }
+
+
+def overlap_at(temperature, space):
+    """Overlap of GraSP's masks at temperature 1 and another one."""
+    weights, x, y = space["problem"](space["SEED"])
+    kept = []
+    for t in (1.0, temperature):
+        flat = torch.cat([s.flatten() for s in space["grasp"](weights, x, y, t)])
+        k = int(len(flat) * space["DENSITY"] + 0.5)
+        kept.append(set(flat.topk(k).indices.tolist()))
+    return len(kept[0] & kept[1]) / len(kept[0] | kept[1])

@@ -110,6 +110,16 @@ def terms(weights, biases, x, v):
     return [(w * g, g) for w, g in zip(weights, grads, strict=True)]
 
 
+def leaves_of_the_given(weights, biases, x, v):
+    for w in weights:
+        w.requires_grad_()
+    out = weights[0] @ x + biases[0]
+    for w, b in zip(weights[1:], biases[1:], strict=True):
+        out = w @ torch.tanh(out) + b
+    (out @ v).backward()
+    return torch.stack([(w * w.grad).detach().square().mean() for w in weights])
+
+
 def no_square(weights, biases, x, v):
     return torch.stack([t.mean() for t, _ in terms(weights, biases, x, v)])
 
@@ -145,6 +155,7 @@ WRONG = {
     "moment without square": Wrong("moments", "mean of squares", no_square),
     "moment without weight": Wrong("moments", "weight is missing", no_weight),
     "sum": Wrong("moments", "this is the sum", summed),
+    "given weights as leaves": Wrong("moments", "add up", leaves_of_the_given),
     "last layer first": Wrong("moments", "reversed order", backwards),
 }
 NUMBERS = {

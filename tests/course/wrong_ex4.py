@@ -39,6 +39,27 @@ def samples_after_outputs(weights, x):
     return gram(weights, x, path="iajb")
 
 
+def leaves_of_the_given(weights, x):
+    for w in weights:
+        w.requires_grad_()
+    rows = []
+    for value in outputs(weights, x).flatten():
+        for w in weights:
+            w.grad = None
+        value.backward(retain_graph=True)
+        rows.append(torch.cat([w.grad.flatten() for w in weights]))
+    jacobian = torch.stack(rows).view(len(x), -1, len(rows[0]))
+    return torch.einsum("aip,bjp->abij", jacobian, jacobian)
+
+
+def by_jacrev(weights, x):
+    def of_one(sample):
+        return torch.func.jacrev(lambda own: outputs(own, sample[None])[0])(weights)
+
+    parts = torch.func.vmap(of_one)(x)
+    return sum(torch.einsum("aiop,bjop->abij", j, j) for j in parts)
+
+
 def by_autograd(weights, x):
     leaves = [w.detach().clone().requires_grad_() for w in weights]
     torch.autograd.grad(outputs(leaves, x).sum(), leaves)
@@ -118,6 +139,10 @@ def blocks_transposed(kernel, logits, y, eta):
     return step(kernel, logits, y, eta, path="abji,bj->ai")
 
 
+def eta_fixed(kernel, logits, y, eta):
+    return step(kernel, logits, y, 0.1)
+
+
 def without_labels(kernel, logits, y, eta):
     return step(kernel, logits, y, eta, target=False)
 
@@ -131,6 +156,9 @@ WRONG = {
     "last layer only": Wrong("ntk", "only the last layer", last_layer_only),
     "mean over samples": Wrong("ntk", "number of samples", mean_over_samples),
     "axes out of order": Wrong("ntk", "expected shape", samples_after_outputs),
+    "given weights as leaves": Wrong("ntk", "add up", leaves_of_the_given),
+    "jacrev": Wrong("factored", "without autograd", by_jacrev),
+    "autograd switched on": Wrong("factored", "without autograd", gram),
     "autograd": Wrong("factored", "without autograd", by_autograd),
     "without phi'": Wrong("factored", "phi' is missing", without_slope),
     "a layer's own output": Wrong("factored", "layer's input", own_output),
@@ -141,6 +169,7 @@ WRONG = {
     "pruned for kept": Wrong("masked_ntk", "swapped", pruned_for_kept),
     "uphill": Wrong("predicted_step", "downhill", uphill),
     "summed loss": Wrong("predicted_step", "1/n is missing", summed),
+    "eta fixed": Wrong("predicted_step", "eta has no effect", eta_fixed),
     "blocks transposed": Wrong("predicted_step", "transposed", blocks_transposed),
     "without labels": Wrong("predicted_step", "labels are missing", without_labels),
     "without softmax": Wrong("predicted_step", "softmax is missing", without_softmax),

@@ -53,6 +53,13 @@ def signed_factor(weights):
     return times(weights, gradient(moduli(weights)))
 
 
+def leaves_of_the_given(weights):
+    for w in weights:
+        w.requires_grad_()
+    flow([w.abs() for w in weights]).backward()
+    return [(w * w.grad).detach() for w in weights]
+
+
 def synflow_l2(weights):
     squares = [w**2 for w in weights]
     return times(squares, gradient(squares))
@@ -87,17 +94,37 @@ def mean_over_layers(weights):
     return sum(g.sum() for g in gradient(squares)) / len(weights)
 
 
-def cut(weights, density, rounds, fresh=True, schedule=lambda d, t, n: d ** (t / n)):
+def falling(flat):
+    return flat.argsort(descending=True, stable=True)
+
+
+def falling_last(flat):
+    return flat.argsort(stable=True).flip(0)
+
+
+def exponential(d, t, n):
+    return d ** (t / n)
+
+
+def cut(
+    weights,
+    density,
+    rounds,
+    fresh=True,
+    schedule=exponential,
+    dead=-1.0,
+    order=falling,
+):
     sizes = [w.numel() for w in weights]
     alive = torch.ones(sum(sizes), dtype=torch.bool)
     for t in range(1, rounds + 1):
         parts = zip(weights, alive.split(sizes), strict=True)
         now = [w * m.view(w.shape) if fresh else w for w, m in parts]
         flat = torch.cat([s.flatten() for s in right_synflow(now)])
-        flat[~alive] = -1.0
+        flat[~alive] = dead
         alive = torch.zeros_like(alive)
         k = int(sum(sizes) * schedule(density, t, rounds) + 0.5)
-        alive[flat.argsort(descending=True, stable=True)[:k]] = True
+        alive[order(flat)[:k]] = True
     return [m.view(w.shape) for w, m in zip(weights, alive.split(sizes), strict=True)]
 
 
@@ -127,6 +154,14 @@ def one_round_less(weights, density, rounds):
     return cut(weights, density, max(rounds - 1, 1))
 
 
+def revived(weights, density, rounds):
+    return cut(weights, density, rounds, dead=0.0)
+
+
+def ties_to_the_last(weights, density, rounds):
+    return cut(weights, density, rounds, order=falling_last)
+
+
 def first_layer(space, rounds):
     weights = space["network"](space["SEED"])
     return cut(weights, space["DENSITY"], rounds)
@@ -141,6 +176,7 @@ WRONG = {
     "gradient only": Wrong("synflow", "gradient alone", gradient_only),
     "signed factor": Wrong("synflow", "factor has a sign", signed_factor),
     "squared": Wrong("synflow", "squared path values", synflow_l2),
+    "given weights as leaves": Wrong("synflow", "add up", leaves_of_the_given),
     "times the square": Wrong("path_kernel_trace", "L times", times_the_square),
     "by the weight": Wrong("path_kernel_trace", "by theta", by_the_weight),
     "moduli": Wrong("path_kernel_trace", "moduli stand", moduli_for_squares),
@@ -150,6 +186,8 @@ WRONG = {
     "linear schedule": Wrong("iterated", "linear", linear_schedule),
     "layer by layer": Wrong("iterated", "compete", layer_by_layer),
     "pruned for kept": Wrong("iterated", "swapped", pruned_for_kept),
+    "pruned weights revived": Wrong("iterated", "come back", revived),
+    "ties to the last": Wrong("iterated", "lower index", ties_to_the_last),
     "one round less": Wrong("iterated", "one round is missing", one_round_less),
 }
 NUMBERS = {

@@ -46,6 +46,41 @@ def signs(weights, epsilon, generator):
     return [epsilon**0.5 * d.sign() for d in unit(weights, generator)]
 
 
+def normal(weights, epsilon, generator):
+    return [epsilon**0.5 * d for d in unit(weights, generator)]
+
+
+def perturbed_weights(weights, epsilon, generator):
+    return added(weights, normal(weights, epsilon, generator))
+
+
+def drawn_along(axis):
+    """Perturbations that are equal along an axis."""
+
+    def perturbation(weights, epsilon, generator):
+        parts = [w.select(axis, 0).unsqueeze(axis) for w in weights]
+        found = normal(parts, epsilon, generator)
+        return [d.expand_as(w).clone() for d, w in zip(found, weights, strict=True)]
+
+    return perturbation
+
+
+def off_zero(weights, epsilon, generator):
+    return [d + epsilon**0.5 / 2 for d in normal(weights, epsilon, generator)]
+
+
+def one_by_one(weights, epsilon, generator):
+    return (d for d in normal(weights, epsilon, generator))
+
+
+def stacked(weights, epsilon, generator):
+    return torch.stack(normal(weights, epsilon, generator))
+
+
+def not_a_number(*arguments):
+    return float("nan")
+
+
 def change(weights, masks, x, deltas):
     here = outputs(masked(weights, masks), x)
     return here - outputs(masked(added(weights, deltas), masks), x)
@@ -62,6 +97,14 @@ def no_masks(weights, masks, x, deltas):
 
 def mean_square(weights, masks, x, deltas):
     return change(weights, masks, x, deltas).square().mean()
+
+
+def as_float(weights, masks, x, deltas):
+    return change(weights, masks, x, deltas).square().sum().item()
+
+
+def cut_from_the_graph(weights, masks, x, deltas):
+    return change(weights, masks, x, deltas).square().sum().detach()
 
 
 def norm_not_squared(weights, masks, x, deltas):
@@ -135,16 +178,39 @@ def seeded(weights, masks, x, epsilon, repeats, seed):
     )
 
 
-def not_divided(weights, masks, x, epsilon, repeats, seed):
-    return seeded(weights, masks, x, epsilon, repeats, seed)
-
-
 def divided_by_the_root(weights, masks, x, epsilon, repeats, seed):
     return seeded(weights, masks, x, epsilon, repeats, seed) / epsilon**0.5
 
 
 def summed_repeats(weights, masks, x, epsilon, repeats, seed):
     return seeded(weights, masks, x, epsilon, repeats, seed) / epsilon * repeats
+
+
+def seeded_in_each_repeat(weights, masks, x, epsilon, repeats, seed):
+    return seeded(weights, masks, x, epsilon, 1, seed) / epsilon
+
+
+def ten_repeats(weights, masks, x, epsilon, repeats, seed):
+    return seeded(weights, masks, x, epsilon, 10, seed) / epsilon
+
+
+def epsilon_fixed(weights, masks, x, epsilon, repeats, seed):
+    return seeded(weights, masks, x, 1e-6, repeats, seed) / 1e-6
+
+
+def modulus_of_the_difference(*arguments):
+    return abs(right_difference(*arguments))
+
+
+def clipped(*arguments):
+    return max(0.0, right_difference(*arguments))
+
+
+def independent_unless_equal(weights, masks_a, masks_b, *rest):
+    pairs = zip(masks_a, masks_b, strict=True)
+    if all(torch.equal(a, b) for a, b in pairs):
+        return 0.0
+    return independent(weights, masks_a, masks_b, *rest)
 
 
 def independent(weights, masks_a, masks_b, x, epsilon, repeats, seed):
@@ -158,8 +224,8 @@ def difference(weights, masks_a, masks_b, x, epsilon, repeats, seed):
     return a - seeded(weights, masks_b, x, epsilon, repeats, seed)
 
 
-def undivided_difference(weights, masks_a, masks_b, x, epsilon, repeats, seed):
-    return difference(weights, masks_a, masks_b, x, epsilon, repeats, seed)
+def right_difference(weights, masks_a, masks_b, x, epsilon, repeats, seed):
+    return difference(weights, masks_a, masks_b, x, epsilon, repeats, seed) / epsilon
 
 
 def b_minus_a(weights, masks_a, masks_b, x, epsilon, repeats, seed):
@@ -177,6 +243,14 @@ WRONG = {
     "global generator": Wrong("perturbation", "use the generator", global_generator),
     "one number": Wrong("perturbation", "the same perturb", one_number_per_layer),
     "signs": Wrong("perturbation", "not normal", signs),
+    "perturbed weights": Wrong("perturbation", "Delta alone", perturbed_weights),
+    "one draw per row": Wrong("perturbation", "weights of a unit", drawn_along(1)),
+    "one draw per column": Wrong("perturbation", "weights of a unit", drawn_along(0)),
+    "off zero": Wrong("perturbation", "mean is not 0", off_zero),
+    "generator": Wrong("perturbation", "tensors, got a generator", one_by_one),
+    "stacked": Wrong("perturbation", "tensors, got a Tensor", stacked),
+    "float": Wrong("output_change", "no graph", as_float),
+    "out of the graph": Wrong("output_change", "no graph", cut_from_the_graph),
     "pruned perturbed": Wrong("output_change", "are perturbed", pruned_perturbed),
     "no masks": Wrong("output_change", "no effect", no_masks),
     "mean square": Wrong("output_change", "a mean is taken", mean_square),
@@ -190,11 +264,20 @@ WRONG = {
     "modulus missing": Wrong("saliency", "modulus is missing", modulus_missing),
     "no factor": Wrong("saliency", "factor m is missing", moduli_without_factor),
     "detached gradient": Wrong("saliency", "only the perturbed", moduli_detached),
-    "not divided": Wrong("trace_estimate", "not divided", not_divided),
+    "not divided": Wrong("trace_estimate", "not divided", seeded),
     "divided by the root": Wrong("trace_estimate", "root of", divided_by_the_root),
     "summed repeats": Wrong("trace_estimate", "take the mean", summed_repeats),
+    "seeded anew": Wrong("trace_estimate", "before the loop", seeded_in_each_repeat),
+    "ten repeats": Wrong("trace_estimate", "repeats change nothing", ten_repeats),
+    "epsilon fixed": Wrong("trace_estimate", "epsilon has no effect", epsilon_fixed),
+    "NaN": Wrong("trace_estimate", "holds NaN", not_a_number),
+    "modulus": Wrong("trace_difference", "change the sign", modulus_of_the_difference),
+    "clipped": Wrong("trace_difference", "change the sign", clipped),
+    "equal masks only": Wrong(
+        "trace_difference", "not only if they are", independent_unless_equal
+    ),
     "independent": Wrong("trace_difference", "same perturbations", independent),
-    "undivided": Wrong("trace_difference", "not divided", undivided_difference),
+    "undivided": Wrong("trace_difference", "not divided", difference),
     "b minus a": Wrong("trace_difference", "sign is reversed", b_minus_a),
     "summed": Wrong("trace_difference", "take the mean", summed_difference),
 }
