@@ -22,13 +22,15 @@ EXERCISES = NOTEBOOKS / "exercises"
 SEED = 2026  # the seed whose copies are committed
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 ANSWER = "YOUR ANSWER HERE"
-# Whoever marks wants the checks as they are on disk, not as a submission left them
-# in memory: every check starts with these lines.
+# Whoever marks wants the checks as they are on disk, and numbers and tools as they
+# were handed out, not as a submission left them in memory: every check starts with
+# these lines.
 FRESH = """### BEGIN HIDDEN TESTS
 import sys
 for _name in [_name for _name in sys.modules if _name.startswith("checks")]:
     del sys.modules[_name]
-import checks_{} as check
+import checks_{short} as check
+{ours}
 ### END HIDDEN TESTS
 """
 
@@ -127,11 +129,21 @@ def solution(nb):
 
 
 def marking(nb, name):
-    """The source with checks taken afresh from disk wherever they give points."""
-    lines = FRESH.format(name.split("_")[0])
+    """The source with checks taken afresh from disk wherever they give points.
+
+    The locked cells above a check run once more before it: a student's own `DENSITY`
+    would otherwise choose the question.
+    """
+    short, ours = name.split("_")[0], []
     for cell in nb.cells:
-        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade"):
+        about = cell.metadata.get("nbgrader", {})
+        if cell.cell_type != "code":
+            continue
+        if about.get("grade"):
+            lines = FRESH.format(short=short, ours="\n\n".join(ours))
             cell.source = lines + cell.source
+        elif about.get("locked"):
+            ours.append(cell.source)
     return nb
 
 
@@ -178,8 +190,10 @@ def check():
 
 def course_seed(text):
     """The seed of COURSE_SEED; an empty text is the committed one's."""
-    if not re.fullmatch(r"\d*", text):
-        raise ValueError(f"COURSE_SEED is a whole number from 0, not '{text}'")
+    if not re.fullmatch("[0-9]{0,9}", text):
+        raise ValueError(
+            f"COURSE_SEED is a whole number from 0 to 999999999, not '{text}'"
+        )
     return int(text or SEED)
 
 

@@ -8,6 +8,7 @@ records stale.
 from dataclasses import replace
 
 import experiment_cases as shared
+import numpy as np
 import pytest
 import torch
 
@@ -236,6 +237,31 @@ def test_a_run_that_diverges_has_no_right_answers():
     net, masks = ground.begun(config, "snip", 0.2, 0)
     found = training.trained(config, net, masks, 0, 1e38)
     assert all(value != value for value in found.values())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"other": np.zeros(1)},
+        dict.fromkeys(training.LEARNED, np.zeros(3)),
+        dict.fromkeys(training.LEARNED, np.array("x")),
+        dict.fromkeys([*training.LEARNED, "more"], np.array(0.0)),
+    ],
+)
+def test_a_file_with_other_content_is_made_anew(content, tmp_path, monkeypatch):
+    monkeypatch.setenv("PAICORE_ROOT", str(tmp_path))
+    config = replace(TINY, keep=True)
+
+    def found():
+        net, masks = ground.begun(config, "magnitude", 0.2, 0)
+        return training.trained(config, net, masks, 0, 1e-3)
+
+    before = found()
+    (path,) = (tmp_path / "build/students").glob("*.npz")
+    right = path.read_bytes()
+    np.savez(path, **content)
+    assert found() == before
+    assert path.read_bytes() == right
 
 
 def test_a_rounds_cost_is_paid_in_every_round():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from running import NOTEBOOKS
@@ -14,6 +15,7 @@ from website import (
     notebooks,
     offline,
     readme,
+    sources,
     story,
 )
 
@@ -140,6 +142,14 @@ def test_a_notebook_without_a_question_in_the_readme_shows_its_first_lines():
     assert notebooks.first_paragraph(nb) in text
 
 
+def test_links_in_a_notebooks_first_lines_work_from_the_root():
+    lines = "# t\n\nAfter [12](12_trainable_depth.ipynb#idea), [a](b.md).\n"
+    nb = {"cells": [{"cell_type": "markdown", "source": lines}]}
+    assert story.own_words(nb) == (
+        "After [12](notebooks/12_trainable_depth.ipynb#idea), [a](b.md)."
+    )
+
+
 def test_the_course_is_a_page_while_exercises_are_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(course, "EXERCISES", tmp_path)
     assert "not written yet" in course.page()
@@ -159,6 +169,17 @@ def test_plain_text_of_docstrings_is_no_markup():
     ]
     kept = ["Sum.", "", ".. math:: |a|*b_", "", "Then ``*args``."]
     assert docstrings.of_object(kept) == kept
+
+
+def test_source_leads_back_to_the_page_that_has_the_anchor():
+    used = {"f": "api/b", "g": "api/b"}
+    found = {"a.f": SimpleNamespace(docname="api/a"), "b.f": None}
+    env = SimpleNamespace(
+        get_domain=lambda name: SimpleNamespace(objects=found),
+        _viewcode_modules={"a": ("code", {}, used, "a"), "c": False},
+    )
+    assert sources.lead_back(SimpleNamespace(env=env)) == []
+    assert used == {"f": "api/a", "g": "api/b"}
 
 
 def test_a_layout_in_a_modules_docstring_keeps_its_lines():

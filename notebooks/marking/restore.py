@@ -10,7 +10,9 @@ import copy
 
 def grade_id(cell):
     """A cell's name in the exercise, or None."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
+    about = cell.metadata.get("nbgrader")
+    name = about.get("grade_id") if isinstance(about, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def pieces(nb):

@@ -4,18 +4,15 @@ import re
 
 import nbformat
 
+from marking.folder import listed
+
 COLUMNS = ("student", "exercise", "points", "of", "by_hand", "status", "reason")
 CALL = re.compile(r"^check\.\w+\(", re.MULTILINE)
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def cells_of(work, folder, each):
-    """Graded cells of a submission's notebook: grade_id to cell."""
-    path = work / folder / each.key / each.exercise / f"{each.exercise}.ipynb"
-    if folder == "source":
-        path = work / folder / each.exercise / f"{each.exercise}.ipynb"
-    if not path.exists():
-        return {}
+def graded(path):
+    """Graded cells of a notebook: grade_id to cell."""
     cells = nbformat.read(path, as_version=4).cells
     abouts = [cell.metadata.get("nbgrader", {}) for cell in cells]
     pairs = zip(cells, abouts, strict=True)
@@ -75,39 +72,67 @@ def reasons(cells, points):
     return total, found
 
 
-def row(work, each, outcome, restored):
+def marks(work, each, source):
+    """What nbgrader left of a marked submission.
+
+    Args:
+        work: Folder that nbgrader works in.
+        each: The Submission.
+        source: grade_id to the exercise's graded cell.
+
+    Returns:
+        Points of the checks, points to give by hand, list of sentences.
+
+    Raises:
+        ValueError: a check's cell is not there.
+    """
+    path = work / "autograded" / each.key / each.exercise / f"{each.exercise}.ipynb"
+    cells, points = graded(path), points_of(work, each)
+    if lost := set(source) - set(cells):
+        raise ValueError(f"without {', '.join(sorted(lost))}")
+    total, found = reasons(cells, points)
+    needed = [name for name, (_, by_hand) in points.items() if by_hand]
+    by_hand = sum(source[name].metadata["nbgrader"]["points"] for name in needed)
+    return total, by_hand, found or ["all checks passed"]
+
+
+def row(work, each, source, outcome, restored):
     """The CSV's row of one submission.
 
     Args:
         work: Folder that nbgrader works in.
         each: The Submission.
+        source: grade_id to the exercise's graded cell, as it was before anything ran.
         outcome: What became of it, None for what is no notebook.
         restored: Sentences on what had to be restored.
 
     Returns:
         dict with the COLUMNS; `by_hand` are the points of open answers to read.
     """
-    source = cells_of(work, "source", each)
-    worth = {name: cell.metadata["nbgrader"]["points"] for name, cell in source.items()}
-    code = [name for name, cell in source.items() if cell.cell_type == "code"]
+    code = [cell for cell in source.values() if cell.cell_type == "code"]
+    worth = sum(cell.metadata["nbgrader"]["points"] for cell in code)
     points, by_hand, found = 0.0, 0.0, []
     if outcome is None:
         status = "not a notebook" if each.path else "not handed in"
         found = ["the file cannot be read as a notebook" if each.path else "no file"]
     elif outcome.status == "marked":
-        marks, status = points_of(work, each), "marked"
-        points, found = reasons(cells_of(work, "autograded", each), marks)
-        by_hand = sum(worth[n] for n, (_, needed) in marks.items() if needed)
-        found = found or ["all checks passed"]
+        try:
+            (points, by_hand, found), status = marks(work, each, source), "marked"
+        # A stranger's code may have changed its own result in any way.
+        except Exception as error:
+            status = "failed"
+            found = [f"no result to read: {type(error).__name__}: {error}"[:300]]
     else:
         status, found = outcome.status, [outcome.text]
     if restored:
         found.append(f"restored: {', '.join(restored)}")
+    if each.others and points < worth:
+        found.append(f"not marked: {listed(each.others)}")
     return {
         "student": plain(each.student),
         "exercise": each.exercise,
         "points": f"{points:g}",
-        "of": f"{sum(worth[name] for name in code):g}",
+        "of": f"{worth:g}",
         "by_hand": f"{by_hand:g}",
         "status": status,
         "reason": plain("; ".join(found)),
@@ -115,5 +140,8 @@ def row(work, each, outcome, restored):
 
 
 def plain(text):
-    """Text that no spreadsheet takes for a formula."""
+    """Text in one line that a CSV can hold and no spreadsheet takes for a formula."""
+    # Names of files need not be text, and whoever raises an error chooses its message.
+    text = text.encode("utf-8", "backslashreplace").decode()
+    text = "".join(c if c.isprintable() else " " for c in text)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import psutil
 from running import environment
 
+from marking.folder import clear
+
 # Names of the environment's variables that a stranger's code may see.
 SEEN = ("PATH", "LANG", "LC_ALL", "TEMP", "TMP", "TMPDIR", "SYSTEMROOT", "HOME")
 
@@ -156,10 +158,16 @@ def in_process(target, arguments, log, seconds):
     for child in started.values():
         end(child)
     process.join()
-    answer = log.with_suffix(".json")
-    if late:
-        return None
-    return json.loads(answer.read_text(encoding="utf-8")) if answer.exists() else {}
+    return None if late else answered(log)
+
+
+def answered(log):
+    """What a process left beside its log; {} if that is no answer."""
+    try:
+        answer = json.loads(log.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def remember(pid, started):
@@ -197,13 +205,15 @@ def mark(work, submission, limits):
     """Run and mark one submission; returns an Outcome."""
     key, exercise = submission.key, submission.exercise
     log = log_of(work, key, exercise)
+    for path in (log, log.with_suffix(".json")):  # others may have put them there
+        clear(path)
     arguments = (work, key, exercise, limits)
     answer = in_process(run_mark, arguments, log, limits.seconds)
     if answer is None:
         return Outcome("stopped", f"stopped after {limits.seconds:g} s in all")
     if answer.get("success"):
         return Outcome("marked")
-    text = answer.get("text", "")
+    text = str(answer.get("text", ""))
     if "DeadKernelError" in text or "Kernel died" in text:
         return Outcome(
             "kernel ended", "the code ended its own kernel or ran out of memory"

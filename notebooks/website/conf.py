@@ -7,7 +7,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent.parent), str(HERE.parent)]
 
 import paicore
-from website import docstrings
+from website import docstrings, sources
 
 project = "paicore"
 version = release = paicore.__version__
@@ -46,5 +46,9 @@ html_show_copyright = False
 
 
 def setup(app):
-    """Let docstrings be plain text; napoleon, at 500, reads what this returns."""
+    """Let docstrings be plain text; napoleon, at 500, reads what this returns.
+
+    Mend links from source to description before viewcode, at 500, writes them.
+    """
     app.connect("autodoc-process-docstring", docstrings.process, priority=400)
+    app.connect("html-collect-pages", sources.lead_back, priority=400)

@@ -128,13 +128,19 @@ def story_page(text, names, counts):
         lines += [f"## {title}", "", cited, ""]
         for name in group:
             nb = notebooks.read(NOTEBOOKS / f"{name}.ipynb")
-            question = asked.get(name) or notebooks.first_paragraph(nb)
+            question = asked.get(name) or own_words(nb)
             link = f"**{name[:2]}** [{notebooks.title(nb)}](notebooks/{name}.ipynb)"
             lines += [f"* {link}. {question}"]
             if name in counts:
                 lines[-1] += f" *Claims: [{counts[name]}](claims/{name}.md).*"
         lines.append("")
     return "\n".join(lines)
+
+
+def own_words(nb):
+    """A notebook's first paragraph, its links to others as seen from the root."""
+    text = notebooks.first_paragraph(nb)
+    return re.sub(r"\]\((\d\d_\w+\.ipynb)", r"](notebooks/\1", text)
 
 
 def words_page(body):

@@ -64,7 +64,14 @@ def trained(
     place = config.data, config.net, config.trained, config.tested, config.held
     what = (NAME, asdict(recipe), place, config.device, seed, str(net))
     tensors = (*net.parameters(), *net.buffers(), *masks.values())
-    return {n: v.item() for n, v in kept(config.keep, what, tensors, compute).items()}
+    found = kept(config.keep, what, tensors, compute, are_numbers)
+    return {name: value.item() for name, value in found.items()}
+
+
+def are_numbers(found: dict[str, np.ndarray]) -> bool:
+    """Return whether arrays are one number for each of `LEARNED`."""
+    numbers = all(v.size == 1 and v.dtype.kind in "if" for v in found.values())
+    return set(found) == set(LEARNED) and numbers
 
 
 def arm(config: Ground, cell: dict, lr: float) -> dict[str, float]:

@@ -248,7 +248,11 @@ def _unpacked(arrays: Mapping[str, np.ndarray]) -> Student:
 
 
 def kept(
-    is_kept: bool, names: tuple, tensors: tuple, compute: Callable[[], dict]
+    is_kept: bool,
+    names: tuple,
+    tensors: tuple,
+    compute: Callable[[], dict],
+    is_whole: Callable[[dict], bool] = bool,
 ) -> dict[str, np.ndarray]:
     """Compute named arrays, or read them if the same was computed before.
 
@@ -260,6 +264,8 @@ def kept(
         names: What is computed, with all its settings; JSON-like.
         tensors: All that goes in.
         compute: Returns the arrays.
+        is_whole: Whether arrays that were read are what `compute` returns; a file with
+            others is made anew.
 
     Returns:
         Name to array.
@@ -276,7 +282,9 @@ def kept(
         open(path, "rb") as raw,
         np.load(raw, allow_pickle=False) as file,
     ):
-        return dict(file)
+        found = dict(file)
+        if is_whole(found):
+            return found
     content = io.BytesIO()
     np.savez_compressed(content, **compute())
     write_atomic(path, content.getvalue())
