@@ -135,12 +135,12 @@ class Kind(NamedTuple):
 
 
 COMMON = (run_common, ARM)
-PRIMARY_COST = {"mnist": "6 min", "fashion": "25 min", "cifar": "40 min"}
+PRIMARY_COST = {"mnist": "6 min", "fashion": "25 min", "cifar": "30 min"}
 SWEEP_COST = {"mnist": "7 min", "fashion": "12 min", "cifar": "20 min"}
 KINDS = {
     "primary": Kind(*COMMON, {}, PRIMARY_COST),
     "transfer": Kind(
-        *COMMON, STUDENTS, {"mnist": "8 min", "fashion": "15 min", "cifar": "25 min"}
+        *COMMON, STUDENTS, {"mnist": "8 min", "fashion": "60 min", "cifar": "25 min"}
     ),
     "sweep": Kind(*COMMON, LESS, SWEEP_COST),
     "tuned": Kind(
