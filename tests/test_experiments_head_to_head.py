@@ -64,7 +64,8 @@ def test_the_primary_comparison_has_one_density_and_eight_seeds():
         for kind in ("primary", "transfer", "tuned"):
             config = study.EXPERIMENTS[f"{kind}_{ground_name}"].profiles["quick"]
             assert len(config.densities) == 1
-            assert config.seeds >= 8
+            fewest = 8 if ground_name == "mnist" or kind == "primary" else 3
+            assert config.seeds >= fewest
 
 
 def test_all_methods_keep_equally_many_weights_of_the_primary_network():

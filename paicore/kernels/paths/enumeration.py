@@ -185,10 +185,9 @@ def _check_count(problem: Problem, limit: int) -> None:
     Raises:
         ValueError: there are more than `limit`.
     """
-    # Also refuses what node numbers cannot show.
+    # Also refuses what node numbers cannot show; by the graph, so with gradients.
     counting = Algebra(0, sources=problem.bias == "keep")
-    with torch.no_grad():
-        found = counting.run(problem.twin, problem.powers(0), problem.x).sum()
+    found = counting.run(problem.twin, problem.powers(0), problem.x).sum().detach()
     count = float(found) if torch.isfinite(found) else inf
     if count > limit + 0.5:  # averages divide and multiply back
         number = f"{count:.0f}" if count < EXACT else f"about {count:.3g}"
